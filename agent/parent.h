@@ -1,0 +1,22 @@
+/*
+ * parent.h - the supervisor where nobody else supervises: it starts keepers and runs the one crl-hook= on the agent's word.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Single-threaded, no sandbox, reads no byte from a stranger. The channel to the agent is a SEQPACKET pair: the agent sends one byte, the parent
+ * answers PARENT_KEEPER with the same byte and one descriptor.
+ */
+#ifndef MTLSD_AGENT_PARENT_H
+#define MTLSD_AGENT_PARENT_H
+
+#include "proto/config.h"
+
+enum parent_word { PARENT_KEEPER = 'K', PARENT_CRL_HOOK = 'H' };
+
+/* Fork the agent and supervise until it ends; returns the exit code of the program. */
+int parent_run(const struct config *config);
+
+/* A user= of the configuration, name or number: 0 or -1. gid is the user's primary group; for a bare number without an account the same number. */
+int user_find(const char *text, uid_t *uid, gid_t *gid);
+
+#endif
