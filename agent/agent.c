@@ -348,24 +348,6 @@ static int wait_for_keeper(struct agent *agent)
     return agent->wrong_authority ? EX_CONFIG : agent->authority ? EX_OK : agent->stopping ? EX_OK : EX_UNAVAILABLE;
 }
 
-static void tell_warning(void *context, const char *text)
-{
-    (void)context;
-    log_message(LOG_WARNING, "%s", text);
-}
-
-static int read_policy(const struct config *config, struct policy **policy, struct anchors **anchors, struct failure *failure)
-{
-    if (config->agent.policy ? policy_load(config->agent.policy, tell_warning, NULL, policy, failure)
-                             : !(*policy = policy_open_default(geteuid())))
-        return failure->code ? -1 : failure_set(failure, FAILURE_INTERNAL, NULL, "out of memory");
-    if (!anchors_load(config, anchors, failure))
-        return 0;
-    policy_free(*policy);
-    *policy = NULL;
-    return -1;
-}
-
 static int open_index(struct agent *agent, struct failure *failure)
 {
     const uint8_t *fingerprint = agent->authority->facts.fingerprint;
@@ -385,7 +367,7 @@ static int open_engine(struct agent *agent, struct failure *failure)
         .database = agent->database,
     };
     const struct server_upward upward = {want_keeper, run_crl_hook, agent};
-    if (read_policy(agent->config, &parts.policy, &parts.anchors, failure))
+    if (engine_read_policy(agent->config, &parts.policy, &parts.anchors, failure))
         return -1;
     if (server_new(agent->event, agent->config, agent->pool, &agent->server) ||
         engine_new(&parts, &server_engine_callbacks, agent->server, &agent->engine))
@@ -467,7 +449,7 @@ int agent_check(const struct config *config)
     struct failure failure = {0};
     struct policy *policy = NULL;
     struct anchors *anchors = NULL;
-    if (read_policy(config, &policy, &anchors, &failure)) {
+    if (engine_read_policy(config, &policy, &anchors, &failure)) {
         fprintf(stderr, "mtlsd: %s\n", failure.reason);
         return 1;
     }

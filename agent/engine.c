@@ -1,13 +1,8 @@
 /*
- * engine.c - the way of a request: plan, authorise, sign, commit, bump, reply; in small groups that overlap.
+ * engine.c - the way of a request: decode, plan, authorise; and the life of the engine.
  *
  * SPDX-License-Identifier: Apache-2.0
- *
- * A request is in exactly one place: the ready list, the pool, the keeper's window, the signed list, the committer, or parked (waiting for
- * a CRL, for a reload, for its caller to drain). Each place has one function that takes it in and one that takes it out.
  */
-#include "agent/engine.h"
-
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -15,78 +10,24 @@
 #include <time.h>
 
 #include "agent/anchors.h"
-#include "agent/audit.h"
 #include "agent/authorise.h"
-#include "agent/crl_publisher.h"
-#include "agent/keeper_link.h"
+#include "agent/job.h"
 #include "agent/log.h"
-#include "agent/ops/common.h"
-#include "agent/refusals.h"
-#include "proto/message.h"
 #include "proto/service.h"
 
 enum {
-    FLUSH_EVERY = 6,     /* grants a system call to the keeper while a batch is being planned */
-    COMMIT_GROUP = 8,    /* signed requests that are worth a COMMIT while more are on their way */
-    REPLANS_MAX = 3,
-    ROUNDS_MAX = 4,      /* batches planned before keeper and committer are listened to again */
+    FLUSH_EVERY = 6, /* grants a system call to the keeper while a batch is being planned */
+    ROUNDS_MAX = 4,  /* batches planned before keeper and committer are listened to again */
 };
-
-enum place { PLACE_READY, PLACE_POOL, PLACE_KEEPER, PLACE_SIGNED, PLACE_COMMITTER, PLACE_CRL, PLACE_RELOAD, PLACE_STREAM };
-
-/* One request under way, with what only the engine needs to know of it. */
-struct job {
-    struct request request; /* first: an operation's request is the job */
-    struct job *next, *previous; /* all jobs */
-    struct job *queued;     /* the next in the list of its place */
-    struct engine *engine;
-    void *caller;           /* NULL: gone */
-    enum place place;
-    struct message_call message;
-    const struct method_schema *schema;
-    uint64_t id;
-    unsigned replans;
-    struct pool_job pool_job;
-    struct commit commit;
-    struct change changes[2];
-    char *audit;
-};
-
-struct job_list {
-    struct job *first, **last;
-    size_t count;
-};
-
-struct engine {
-    struct engine_parts parts;
-    const struct engine_callbacks *callbacks;
-    void *context;
-    sd_event_source *pool_io, *committer_io;
-    struct world world;
-    struct vitals vitals;
-    struct crl_publisher *publisher;
-    struct refusals *refusals;
-    struct job *jobs;
-    size_t under_way;
-    struct job_list ready, signed_jobs, crl_waiting, reload_waiting;
-    struct job **window;    /* jobs at the keeper, by id % window_size */
-    size_t window_size;
-    uint64_t next_id;
-    bool reload_wanted, running;
-    sd_event_source *again; /* runs engine_run once more */
-    struct commit crl_commit;
-};
-
-static void job_finish(struct job *job, json_t *parameters, const struct failure *failure);
 
 /* --- lists ------------------------------------------------------------------------------------------------- */
 
-static void list_init(struct job_list *list)
+void list_init(struct job_list *list)
 {
     *list = (struct job_list){.last = &list->first};
 }
 
-static void list_push(struct job_list *list, struct job *job, enum place place)
+void list_push(struct job_list *list, struct job *job, enum place place)
 {
     job->place = place;
     job->queued = NULL;
@@ -95,7 +36,7 @@ static void list_push(struct job_list *list, struct job *job, enum place place)
     list->count++;
 }
 
-static struct job *list_pop(struct job_list *list)
+struct job *list_pop(struct job_list *list)
 {
     struct job *job = list->first;
     if (!job)
@@ -131,7 +72,7 @@ static struct job *job_new(struct engine *engine, void *caller, const struct pee
 }
 
 /* Free what the last plan holds outside the arena, so that it can be planned again or end. */
-static void plan_clear(struct job *job)
+void plan_clear(struct job *job)
 {
     if (job->request.plan.grant)
         names_clear(&job->request.plan.grant->names);
@@ -142,7 +83,7 @@ static void plan_clear(struct job *job)
     job->audit = NULL;
 }
 
-static void job_free(struct job *job)
+void job_free(struct job *job)
 {
     struct engine *engine = job->engine;
     if (job->request.release)
@@ -160,182 +101,6 @@ static void job_free(struct job *job)
         job->next->previous = job->previous;
     engine->under_way--;
     free(job);
-}
-
-/* --- replies ----------------------------------------------------------------------------------------------- */
-
-static void send_reply(struct job *job, json_t *parameters, const struct failure *failure, bool secret, bool last)
-{
-    size_t length = 0;
-    char *text = failure ? message_format_failure(failure, &length) : message_format_reply(parameters, !last, &length);
-    if (!text) {
-        /* Not even an error fits into memory: the caller must not wait for ever. */
-        log_message(LOG_CRIT, "out of memory while a reply was written");
-        abort();
-    }
-    if (job->caller && !job->message.oneway)
-        job->engine->callbacks->reply(job->caller, text, length, secret, last);
-    else if (job->caller && last)
-        job->engine->callbacks->reply(job->caller, NULL, 0, false, true);
-    message_text_free(text, length);
-}
-
-/* The only way out: reply and free. Takes over `parameters`. */
-static void job_finish(struct job *job, json_t *parameters, const struct failure *failure)
-{
-    bool secret = job->schema && job->request.release; /* what an operation must release, it made from secrets */
-    send_reply(job, parameters, failure, secret, true);
-    json_decref(parameters);
-    job_free(job);
-}
-
-static void stream_next(struct job *job)
-{
-    struct failure failure = {0};
-    bool last = true;
-    job->place = PLACE_STREAM;
-    if (job->message.oneway) {
-        job_finish(job, NULL, NULL);
-        return;
-    }
-    json_t *parameters = job->request.operation->stream(&job->engine->world, &job->request, &last, &failure);
-    if (!parameters || last) {
-        if (!parameters && !failure.code)
-            failure_set(&failure, FAILURE_INTERNAL, NULL, "out of memory");
-        job_finish(job, parameters, parameters ? NULL : &failure);
-        return;
-    }
-    if (job->caller)
-        send_reply(job, parameters, NULL, false, false);
-    json_decref(parameters);
-    if (!job->caller)
-        job_free(job);
-}
-
-static void job_reply(struct job *job)
-{
-    struct failure failure = {0};
-    if (job->request.operation->stream) {
-        stream_next(job);
-        return;
-    }
-    json_t *parameters = job->request.operation->reply(&job->engine->world, &job->request, &failure);
-    if (!parameters && !failure.code)
-        failure_set(&failure, FAILURE_INTERNAL, NULL, "out of memory");
-    job_finish(job, parameters, parameters ? NULL : &failure);
-}
-
-/* --- commit ------------------------------------------------------------------------------------------------ */
-
-static char *job_audit(struct job *job, const char *outcome, const char *reason)
-{
-    const struct request *request = &job->request;
-    const struct plan *plan = &request->plan;
-    char operation[FAILURE_FIELD_SIZE];
-    size_t length = 0;
-    for (const char *p = request->operation->method; *p && length < sizeof operation - 1; p++)
-        operation[length++] = *p >= 'A' && *p <= 'Z' ? (char)(*p + 'a' - 'A') : *p;
-    operation[length] = '\0';
-    const struct audit_record record = {
-        .operation = operation, .outcome = outcome, .peer = request->peer, .service = plan->service, .profile = plan->profile,
-        .reason = reason ? reason : plan->reason, .names = plan->grant ? &plan->grant->names : NULL,
-        .serials = plan->grant ? &plan->row.serial : plan->serials, .serial_count = plan->grant ? 1 : plan->serial_count,
-        .decision = &request->decision,
-    };
-    return audit_record_format(&record);
-}
-
-/* A signed or planned change, ready for the committer. */
-static void job_to_commit(struct job *job)
-{
-    struct plan *plan = &job->request.plan;
-    size_t count = 0;
-    if (plan->grant)
-        job->changes[count++] = (struct change){.kind = CHANGE_INSERT, .u.insert = plan->row};
-    if (plan->change)
-        job->changes[count++] = *plan->change;
-    job->audit = job_audit(job, "done", NULL);
-    job->commit = (struct commit){.owner = job, .changes = job->changes, .change_count = count, .audit = job->audit};
-    list_push(&job->engine->signed_jobs, job, PLACE_SIGNED);
-}
-
-/* Hand over what is signed: at once where nothing more is on its way, else when it is worth a COMMIT. */
-static void submit_signed(struct engine *engine)
-{
-    size_t more = keeper_link_under_way(engine->parts.link);
-    if (!engine->signed_jobs.count || (engine->signed_jobs.count < COMMIT_GROUP && more > 0))
-        return;
-    struct commit *first = NULL, **last = &first;
-    for (struct job *job; (job = list_pop(&engine->signed_jobs));) {
-        job->place = PLACE_COMMITTER;
-        *last = &job->commit;
-        last = &job->commit.next;
-    }
-    *last = NULL;
-    committer_submit(engine->parts.committer, first);
-}
-
-static void job_committed(struct job *job)
-{
-    const struct commit *commit = &job->commit;
-    job->request.affected = commit->affected;
-    if (commit->outcome == COMMIT_DONE) {
-        job_reply(job);
-    } else if (commit->outcome == COMMIT_REPLAN && ++job->replans <= REPLANS_MAX) {
-        plan_clear(job);
-        list_push(&job->engine->ready, job, PLACE_READY);
-    } else {
-        struct failure failure = commit->failure;
-        if (!failure.code)
-            failure_set(&failure, FAILURE_CONFLICT, NULL, "what this call is about keeps changing; look again, then repeat it");
-        job_finish(job, NULL, &failure);
-    }
-}
-
-static bool changes_verdicts(const struct commit *list, const struct engine *engine)
-{
-    for (; list; list = list->next)
-        if (list->owner != engine && list->owner && list->outcome == COMMIT_DONE && list->affected > 0 &&
-            ((const struct job *)list->owner)->request.plan.changes_verdicts)
-            return true;
-    return false;
-}
-
-static void take_commit(struct engine *engine, struct commit *commit)
-{
-    if (commit->owner == engine)
-        crl_publisher_stored(engine->publisher, commit->outcome == COMMIT_DONE);
-    else if (!commit->owner)
-        refusals_commit_free(commit);
-    else
-        job_committed(commit->owner);
-}
-
-static int on_committed(sd_event_source *source, int fd, uint32_t events, void *userdata)
-{
-    struct engine *engine = userdata;
-    (void)source, (void)fd, (void)events;
-    struct commit *list = committer_take(engine->parts.committer);
-    for (const struct commit *commit = list; commit; commit = commit->next)
-        if (commit->outcome == COMMIT_UNKNOWN) {
-            log_message(LOG_CRIT, "%s; what became of the last changes is unknown, so nobody is answered; start again to know",
-                        commit->failure.reason);
-            _Exit(70); /* EX_SOFTWARE; nothing may run that could answer somebody */
-        }
-    committer_read_counters(engine->parts.committer, &engine->vitals.committed);
-    bool bump = changes_verdicts(list, engine);
-    if (bump)
-        epoch_bump(engine->parts.epoch);
-    engine->vitals.epoch = epoch_read(engine->parts.epoch);
-    for (struct commit *next; list; list = next) {
-        next = list->next;
-        take_commit(engine, list);
-    }
-    if (bump)
-        crl_publisher_poke(engine->publisher);
-    engine->callbacks->rest(engine->context);
-    engine_run(engine);
-    return 0;
 }
 
 /* --- plan -------------------------------------------------------------------------------------------------- */
@@ -393,33 +158,6 @@ static void job_to_pool(struct job *job)
     job_fail(job, &failure);
 }
 
-static void job_to_keeper(struct job *job)
-{
-    struct engine *engine = job->engine;
-    struct failure failure;
-    if (!keeper_link_is_open(engine->parts.link)) {
-        const char *advice = keeper_link_state(engine->parts.link) ? "the CA key is locked; open it with: mtlsctl unlock"
-                                                                   : "the keeper of the CA key is away; the agent takes up a new one by itself, try again";
-        failure_set(&failure, FAILURE_LOCKED, NULL, "%s", advice);
-        job_finish(job, NULL, &failure);
-        return;
-    }
-    /* The window is as large as the queue, so the slot of a new id is free unless somebody waits for ever. */
-    job->id = ++engine->next_id & ~KEEPER_LINK_BULK_ID;
-    struct job **slot = &engine->window[job->id % engine->window_size];
-    const struct keeper_packet packet = {.type = KEEPER_GRANT, .id = job->id, .u.grant = *job->request.plan.grant};
-    if (*slot) {
-        failure_set(&failure, FAILURE_BUSY, NULL, "the keeper has %zu grants to sign already; try again", engine->window_size);
-        job_finish(job, NULL, &failure);
-    } else if (keeper_link_send(engine->parts.link, &packet, &failure)) {
-        job_finish(job, NULL, &failure);
-    } else {
-        *slot = job;
-        job->place = PLACE_KEEPER;
-        engine->vitals.overlapped += committer_is_committing(engine->parts.committer);
-    }
-}
-
 /* Who may not gets NotPermitted whether or not the object exists: these answers would tell. */
 static bool tells_of_the_index(enum failure_code code)
 {
@@ -452,79 +190,14 @@ static void job_plan(struct job *job)
         job_to_commit(job);
 }
 
-/* --- reload ------------------------------------------------------------------------------------------------ */
-
-static void reload_warning(void *context, const char *text)
-{
-    (void)context;
-    log_message(LOG_WARNING, "%s", text);
-}
-
-static int policy_read(const struct config *config, struct policy **policy, struct failure *failure)
-{
-    if (config->agent.policy)
-        return policy_load(config->agent.policy, reload_warning, NULL, policy, failure);
-    *policy = policy_open_default(geteuid());
-    return *policy ? 0 : failure_set(failure, FAILURE_INTERNAL, NULL, "out of memory");
-}
-
-static int reload_now(struct engine *engine, struct failure *failure)
-{
-    struct policy *policy = NULL;
-    struct anchors *anchors = NULL;
-    if (policy_read(engine->parts.config, &policy, failure))
-        return -1;
-    if (anchors_load(engine->parts.config, &anchors, failure)) {
-        policy_free(policy);
-        return -1;
-    }
-    policy_free(engine->parts.policy);
-    anchors_unref(engine->parts.anchors);
-    engine->parts.policy = policy;
-    engine->parts.anchors = anchors;
-    engine->world.policy = policy;
-    engine->world.anchors = anchors;
-    engine->vitals.policy_generation++;
-    epoch_bump(engine->parts.epoch);
-    return 0;
-}
-
-/* All that is under way was planned under the old policy and ends under it; nothing new is planned meanwhile. */
-static void reload_when_quiet(struct engine *engine)
-{
-    size_t parked = engine->ready.count + engine->reload_waiting.count + engine->crl_waiting.count;
-    for (const struct job *job = engine->jobs; job; job = job->next)
-        parked += job->place == PLACE_STREAM;
-    if (engine->under_way > parked)
-        return;
-    struct failure failure = {0};
-    engine->reload_wanted = false;
-    bool good = !reload_now(engine, &failure);
-    snprintf(engine->vitals.policy_error, sizeof engine->vitals.policy_error, "%s", good ? "" : failure.reason);
-    if (good)
-        log_message(LOG_NOTICE, "policy read again: generation %lld", (long long)engine->vitals.policy_generation);
-    else
-        log_message(LOG_ERR, "the old policy stays in force: %s", failure.reason);
-    for (struct job *job; (job = list_pop(&engine->reload_waiting));) {
-        if (good)
-            job_reply(job);
-        else
-            job_finish(job, NULL, &failure);
-    }
-    engine->callbacks->policy_changed(engine->context);
-}
-
-void engine_reload(struct engine *engine)
-{
-    engine->reload_wanted = true;
-    engine_run(engine);
-}
-
 /* --- in and out -------------------------------------------------------------------------------------------- */
 
-static void world_refresh(struct engine *engine)
+void world_refresh(struct engine *engine)
 {
-    engine->world.now = (int64_t)time(NULL);
+    int64_t now = (int64_t)time(NULL);
+    engine->version += now != engine->world.now || engine->told_connections != engine->vitals.connections;
+    engine->told_connections = engine->vitals.connections;
+    engine->world.now = now;
     engine->world.crl = crl_publisher_status(engine->publisher);
     engine->vitals.keeper = keeper_link_state(engine->parts.link);
 }
@@ -634,76 +307,6 @@ void engine_caller_gone(struct engine *engine, void *ticket)
         job_free(job);
 }
 
-/* --- the keeper -------------------------------------------------------------------------------------------- */
-
-void engine_keeper_state(struct engine *engine, const struct keeper_state *state)
-{
-    world_refresh(engine);
-    if (state) {
-        crl_publisher_poke(engine->publisher);
-        return;
-    }
-    struct failure failure;
-    failure_set(&failure, FAILURE_LOCKED, NULL,
-                "the keeper of the CA key went away before it answered; nothing was stored, try again");
-    for (size_t i = 0; i < engine->window_size; i++) {
-        struct job *job = engine->window[i];
-        engine->window[i] = NULL;
-        if (job)
-            job_finish(job, NULL, &failure);
-    }
-    crl_publisher_keeper_lost(engine->publisher);
-}
-
-static void job_signed(struct job *job, struct keeper_packet *packet)
-{
-    struct plan *plan = &job->request.plan;
-    struct certificate_row *row = &plan->row;
-    job->request.clamped |= packet->u.certificate.clamped;
-    row->serial = packet->u.certificate.serial;
-    job->request.der = packet->u.certificate.der;
-    job->request.der_length = packet->u.certificate.length;
-    packet->u.certificate.der = NULL;
-    row->der = job->request.der;
-    row->der_length = job->request.der_length;
-    struct failure failure;
-    if (certificate_fingerprint(row->der, row->der_length, row->fingerprint)) {
-        failure_set(&failure, FAILURE_INTERNAL, NULL, "SHA-256 failed");
-        job_finish(job, NULL, &failure);
-        return;
-    }
-    job_to_commit(job);
-}
-
-void engine_keeper_answer(struct engine *engine, struct keeper_packet *packet)
-{
-    if (packet->id & KEEPER_LINK_BULK_ID) {
-        crl_publisher_answer(engine->publisher, packet);
-        return;
-    }
-    struct job **slot = &engine->window[packet->id % engine->window_size];
-    struct job *job = *slot;
-    if (!job || job->id != packet->id)
-        return;
-    *slot = NULL;
-    if (packet->type == KEEPER_SIGNED)
-        job_signed(job, packet);
-    else if (packet->type == KEEPER_REFUSED)
-        job_finish(job, NULL, packet->u.refused);
-}
-
-void engine_keeper_rest(struct engine *engine)
-{
-    submit_signed(engine);
-    engine->callbacks->rest(engine->context);
-    engine_run(engine);
-}
-
-void engine_keeper_room(struct engine *engine)
-{
-    crl_publisher_room(engine->publisher);
-}
-
 /* --- the CRL ----------------------------------------------------------------------------------------------- */
 
 static void crl_store(void *context, struct change *settings, size_t count)
@@ -716,6 +319,7 @@ static void crl_store(void *context, struct change *settings, size_t count)
 static void crl_built(void *context)
 {
     struct engine *engine = context;
+    engine->version++;
     for (struct job *job; (job = list_pop(&engine->crl_waiting));)
         list_push(&engine->ready, job, PLACE_READY);
 }
@@ -769,7 +373,7 @@ int engine_new(const struct engine_parts *parts, const struct engine_callbacks *
         sd_event_add_defer(parts->event, &engine->again, on_again, engine) < 0 ||
         sd_event_source_set_enabled(engine->again, SD_EVENT_OFF) < 0 ||
         sd_event_add_io(parts->event, &engine->pool_io, pool_fd(parts->pool), EPOLLIN, on_pool, engine) < 0 ||
-        sd_event_add_io(parts->event, &engine->committer_io, committer_fd(parts->committer), EPOLLIN, on_committed, engine) < 0) {
+        sd_event_add_io(parts->event, &engine->committer_io, committer_fd(parts->committer), EPOLLIN, engine_on_committed, engine) < 0) {
         log_message(LOG_ERR, "engine: %s", failure.code ? failure.reason : strerror(errno));
         engine_free(engine);
         return -1;
@@ -797,6 +401,8 @@ void engine_free(struct engine *engine)
     sd_event_source_disable_unref(engine->committer_io);
     crl_publisher_free(engine->publisher);
     refusals_free(engine->refusals);
+    for (size_t i = 0; i < SHARED_REPLIES; i++)
+        message_text_free(engine->shared[i].text, engine->shared[i].length);
     policy_free(engine->parts.policy);
     anchors_unref(engine->parts.anchors);
     free(engine->window);

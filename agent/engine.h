@@ -46,6 +46,9 @@ struct engine_parts {
 
 struct engine;
 
+/* Policy and anchors of a configuration, both or neither. Warnings go to the log. */
+int engine_read_policy(const struct config *config, struct policy **policy, struct anchors **anchors, struct failure *failure);
+
 int engine_new(const struct engine_parts *parts, const struct engine_callbacks *callbacks, void *context, struct engine **out);
 /* Begin: the first CRL, what was submitted. */
 void engine_start(struct engine *engine);

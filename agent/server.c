@@ -6,8 +6,6 @@
  * Connections hang edge-triggered on one inner epoll, so that a request costs one read and one write and no epoll_ctl. A connection with
  * something to do stands in the queue of its uid's account; accounts are served round-robin.
  */
-#include "agent/server.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,62 +14,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "agent/log.h"
-#include "proto/frame.h"
-#include "proto/message.h"
+#include "agent/connection.h"
 
 enum {
     EVENTS = 64,        /* connections looked at in one turn */
     TURN = 64,          /* requests taken up in one turn */
-    ACCEPTS = 32,       /* new connections in one turn */
     TICK_USEC = 1000 * 1000,
 };
 
-struct account {
-    struct account *next;     /* all accounts */
-    uid_t uid;
-    size_t connections;
-    struct connection *first, **last; /* with something to do */
-    struct account *next_busy;        /* accounts with something to do */
-    bool queued;
-};
-
-struct connection {
-    struct connection *next, *previous; /* all connections */
-    struct connection *queued;          /* the next of its account with something to do */
-    struct server *server;
-    struct account *account;
-    struct peer peer;
-    int fd;
-    struct frame_reader reader;
-    struct frame_writer writer;
-    void *ticket;             /* of the request under way */
-    bool busy;                /* a request is under way */
-    bool streaming;           /* it has more to say when this has been taken */
-    bool readable, hung_up;   /* what the kernel said last */
-    bool dead;                /* to be closed when its turn comes */
-    bool in_queue, resolving, closing_after_reply;
-    int64_t active_at;        /* last whole message or reply, seconds (CLOCK_BOOTTIME) */
-    int64_t progress_at;      /* last byte in or out while something was unfinished */
-    struct pool_job resolve;
-};
-
-struct server {
-    sd_event *event;
-    const struct config *config;
-    struct pool *pool;
-    struct engine *engine;
-    struct server_upward upward;
-    sd_event_source *listener, *inner, *tick, *again;
-    int epoll;
-    struct connection *connections;
-    size_t count;
-    struct account *accounts;
-    struct account *busy, **busy_last;
-    bool stopping, feeding;
-};
-
-static int64_t clock_seconds(void)
+int64_t clock_seconds(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_BOOTTIME, &now);
@@ -80,7 +31,7 @@ static int64_t clock_seconds(void)
 
 /* --- queues ------------------------------------------------------------------------------------------------ */
 
-static void connection_enqueue(struct connection *connection)
+void connection_enqueue(struct connection *connection)
 {
     struct server *server = connection->server;
     struct account *account = connection->account;
@@ -122,7 +73,7 @@ static struct connection *next_in_turn(struct server *server)
     return connection;
 }
 
-static struct account *account_find(struct server *server, uid_t uid)
+struct account *account_find(struct server *server, uid_t uid)
 {
     struct account *account = server->accounts;
     while (account && account->uid != uid)
@@ -136,7 +87,7 @@ static struct account *account_find(struct server *server, uid_t uid)
     return account;
 }
 
-static void account_release(struct server *server, struct account *account)
+void account_release(struct server *server, struct account *account)
 {
     if (--account->connections || account->queued)
         return;
@@ -170,8 +121,7 @@ static void connection_free(struct connection *connection)
     free(connection);
 }
 
-/* Close when its turn comes: never in the middle of somebody else's work on it. */
-static void connection_kill(struct connection *connection)
+void connection_kill(struct connection *connection)
 {
     connection->dead = true;
     connection_enqueue(connection);
@@ -346,123 +296,6 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
     return 0;
 }
 
-/* --- accept ------------------------------------------------------------------------------------------------ */
-
-static void resolve_run(struct pool_job *job)
-{
-    struct connection *connection = (struct connection *)((char *)job - offsetof(struct connection, resolve));
-    peer_read_login(&connection->peer);
-    peer_read_unit(&connection->peer);
-}
-
-static void resolve_done(struct pool_job *job)
-{
-    struct connection *connection = (struct connection *)((char *)job - offsetof(struct connection, resolve));
-    connection->resolving = false;
-    connection_enqueue(connection);
-}
-
-/* Who the peer is takes a look-up only where the policy wants to know. */
-static void connection_resolve(struct connection *connection)
-{
-    const struct policy *policy = engine_policy(connection->server->engine);
-    if (!policy_wants_login(policy) && !policy_wants_unit(policy))
-        return;
-    connection->resolve = (struct pool_job){.run = resolve_run, .done = resolve_done};
-    connection->resolving = pool_submit(connection->server->pool, &connection->resolve);
-    if (!connection->resolving)
-        connection_kill(connection); /* without its login it would be judged wrongly */
-}
-
-static void refuse(int fd, const char *why)
-{
-    struct failure failure;
-    size_t length;
-    failure_set(&failure, FAILURE_BUSY, NULL, "%s; try again", why);
-    char *text = message_format_failure(&failure, &length);
-    if (text && send(fd, text, length + 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-        log_message(LOG_DEBUG, "a refused connection could not be told why: %s", strerror(errno));
-    message_text_free(text, length);
-    close(fd);
-}
-
-static void connection_new(struct server *server, int fd, struct account *account, const struct peer *peer)
-{
-    struct connection *connection = calloc(1, sizeof *connection);
-    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = connection};
-    if (!connection || epoll_ctl(server->epoll, EPOLL_CTL_ADD, fd, &event)) {
-        struct peer gone = *peer;
-        free(connection);
-        peer_clear(&gone);
-        refuse(fd, "out of memory");
-        account->connections++;
-        account_release(server, account);
-        return;
-    }
-    connection->server = server;
-    connection->account = account;
-    connection->peer = *peer;
-    connection->fd = fd;
-    frame_reader_init(&connection->reader, (size_t)server->config->agent.frame_max);
-    frame_writer_init(&connection->writer);
-    connection->active_at = connection->progress_at = clock_seconds();
-    connection->next = server->connections;
-    if (connection->next)
-        connection->next->previous = connection;
-    server->connections = connection;
-    server->count++;
-    account->connections++;
-    engine_vitals(server->engine)->connections = (int64_t)server->count;
-    connection_resolve(connection);
-}
-
-static void take_connection(struct server *server, int fd)
-{
-    const struct config_agent *limits = &server->config->agent;
-    struct peer peer;
-    if (peer_read(fd, &peer)) {
-        log_message(LOG_WARNING, "a peer without credentials was refused: %s", strerror(errno));
-        close(fd);
-        return;
-    }
-    struct account *account = account_find(server, peer.uid);
-    const char *why = !account ? "out of memory"
-                      : server->count >= (size_t)limits->connections ? "too many connections (connections=)"
-                      : account->connections >= (size_t)limits->connections_per_uid ? "too many connections of this uid (connections-per-uid=)"
-                                                                                    : NULL;
-    if (!why) {
-        connection_new(server, fd, account, &peer);
-        return;
-    }
-    peer_clear(&peer);
-    refuse(fd, why);
-    if (account && !account->connections) {
-        account->connections++;
-        account_release(server, account);
-    }
-}
-
-static int on_listener(sd_event_source *source, int fd, uint32_t events, void *userdata)
-{
-    struct server *server = userdata;
-    (void)source, (void)events;
-    for (int i = 0; i < ACCEPTS; i++) {
-        int accepted = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (accepted >= 0) {
-            take_connection(server, accepted);
-            continue;
-        }
-        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-            /* The listener stays readable: without a pause this would spin. */
-            log_message(LOG_ERR, "accept: %s; raise LimitNOFILE= or lower connections=", strerror(errno));
-            usleep(10000);
-        }
-        if (errno != EINTR && errno != ECONNABORTED)
-            break;
-    }
-    return 0;
-}
-
 /* --- life -------------------------------------------------------------------------------------------------- */
 
 int server_new(sd_event *event, const struct config *config, struct pool *pool, struct server **out)
@@ -487,7 +320,7 @@ void server_set_upward(struct server *server, const struct server_upward *upward
 int server_start(struct server *server, struct engine *engine, int fd)
 {
     server->engine = engine;
-    int error = sd_event_add_io(server->event, &server->listener, fd, EPOLLIN, on_listener, server);
+    int error = sd_event_add_io(server->event, &server->listener, fd, EPOLLIN, server_on_listener, server);
     if (error >= 0)
         sd_event_source_set_io_fd_own(server->listener, 1);
     if (error >= 0)

@@ -10,7 +10,7 @@
 
 #define MTLSD_INTERFACE "io.mtlsd.Agent"
 #define MTLSD_VERSION "0.1.0"
-#define MTLSD_URL "https://mtlsd.io/"
+#define MTLSD_URL "" /* there is no site yet */
 
 /* If call->method is of org.varlink.service, answer it: returns 1 with *reply a new JSON object of parameters, or -1
  * with *failure; returns 0 where the method is of another interface. */

@@ -115,7 +115,7 @@ int main(int argc, char **argv)
 {
     struct options options;
     struct failure failure;
-    if (options_parse(argc, argv, &options, &failure) || memory_install(&failure) || signer_prepare(&failure) || sodium_init() < 0 ||
+    if (options_parse(argc, argv, &options, &failure) || memory_install(&failure) || signer_start(&failure) || sodium_init() < 0 ||
         run(&options, &failure)) {
         keeper_log("%s", failure.reason);
         return failure_exit_code(failure.code) == 2 ? 2 : 1;

@@ -69,6 +69,11 @@ bool memory_contains(const void *address)
     return region.base && (const uint8_t *)address >= region.base && (const uint8_t *)address < region.base + MEMORY_REGION_SIZE;
 }
 
+const void *memory_base(void)
+{
+    return region.base;
+}
+
 size_t memory_locked(void)
 {
     return (size_t)(region.locked_end - region.base);

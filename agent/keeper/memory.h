@@ -52,5 +52,6 @@ void memory_cleanup(uint8_t **block);
 size_t memory_locked(void);
 /* Where the region lies, for the tests. */
 bool memory_contains(const void *address);
+const void *memory_base(void); /* MEMORY_REGION_SIZE bytes; NULL before memory_install and under a sanitizer */
 
 #endif

@@ -113,13 +113,20 @@ static int crypto_failure(struct failure *failure, const char *what)
     return failure_set(failure, FAILURE_INTERNAL, NULL, "%s: libcrypto says %s", what, reason ? reason : "no more than that");
 }
 
+int signer_start(struct failure *failure)
+{
+    /* The default generator would load every cipher of libcrypto to find AES-CTR; this one (NIST SP 800-90A, 10.1.1) needs a digest. */
+    if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_NO_ADD_ALL_CIPHERS | OPENSSL_INIT_NO_ADD_ALL_DIGESTS |
+                                OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL) != 1 ||
+        RAND_set_DRBG_type(NULL, "HASH-DRBG", NULL, NULL, "SHA256") != 1)
+        return crypto_failure(failure, "libcrypto does not start");
+    return signer_prepare(failure);
+}
+
 int signer_prepare(struct failure *failure)
 {
     static const char *const digests[] = {"SHA1", "SHA256", "SHA384", "SHA512"};
-    /* The default generator would load every cipher of libcrypto to find AES-CTR; this one (NIST SP 800-90A, 10.1.1) needs a digest. */
-    bool good = OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_NO_ADD_ALL_CIPHERS | OPENSSL_INIT_NO_ADD_ALL_DIGESTS |
-                                        OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL) == 1 &&
-                RAND_set_DRBG_type(NULL, "HASH-DRBG", NULL, NULL, "SHA256") == 1;
+    bool good = true;
     /* Each is let go of at once: libcrypto's store keeps its own reference. */
     for (size_t i = 0; good && i < sizeof digests / sizeof digests[0]; i++) {
         EVP_MD *digest = EVP_MD_fetch(NULL, digests[i], NULL);

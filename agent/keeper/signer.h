@@ -23,6 +23,9 @@ enum {
 struct signer;        /* an open key */
 struct signer_stream; /* a signature under way over data that comes in pieces */
 
+/* Start libcrypto as lean as the keeper wants it: no configuration, no tables of names (so X509_verify finds no digest: not for other programs), a
+ * random generator that needs no cipher. Once, before any other use of libcrypto but memory_install. Ends with signer_prepare. */
+int signer_start(struct failure *failure);
 /* Fetch from libcrypto whatever is used later, so that its tables lie in the ordinary heap: before memory_begin_secret. -1 where libcrypto lacks something. */
 int signer_prepare(struct failure *failure);
 

@@ -65,4 +65,4 @@ static json_t *authority_reply(const struct world *world, struct request *reques
 }
 
 OPERATION(Get, POLICY_READ, .plan = get_plan, .reply = get_reply);
-OPERATION(GetAuthority, POLICY_PUBLIC, .plan = public_plan, .reply = authority_reply);
+OPERATION(GetAuthority, POLICY_PUBLIC, .shared_reply = true, .plan = public_plan, .reply = authority_reply);

@@ -119,6 +119,7 @@ struct operation {
     const char *method;
     enum policy_type type;     /* a row without one does not compile */
     bool change;               /* refusals of it are audited */
+    bool shared_reply;         /* the reply depends on the world alone: one text serves every caller until something changes, or for a second */
     enum plan_step (*plan)(const struct world *world, struct request *request, struct failure *failure);
     /* New parameters of the reply; NULL when memory ran out or with *failure. Exactly one of reply and stream. */
     json_t *(*reply)(const struct world *world, struct request *request, struct failure *failure);

@@ -100,5 +100,5 @@ static json_t *reload_reply(const struct world *world, struct request *request, 
     return schema_encode(method_schema_find("Reload")->reply, &reply);
 }
 
-OPERATION(Status, POLICY_READ, .plan = status_plan, .reply = status_reply);
+OPERATION(Status, POLICY_READ, .shared_reply = true, .plan = status_plan, .reply = status_reply);
 OPERATION(Reload, POLICY_ADMIN, .plan = reload_plan, .reply = reload_reply);

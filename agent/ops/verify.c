@@ -323,6 +323,7 @@ static json_t *verify_reply(const struct world *world, struct request *request, 
     int64_t until = world->now + world->config->agent.cacheable;
     if (verifying->recognised && verifying->row.not_after < until)
         until = verifying->row.not_after;
+    until = policy_settled_until(world->policy, request->plan.service, world->now, until);
     /* Only a verdict about now, of a certificate that the epoch speaks for, may be kept. */
     bool cacheable = verifying->recognised && !call->at && until > world->now;
     const struct verify_reply reply = {

@@ -5,7 +5,7 @@
  *
  * One struct commit is one request's change with its audit record: all of it or nothing (a savepoint). Many are put into
  * one transaction; the loop is woken by an eventfd when they are durable. Every write states its precondition in SQL.
- * synchronous=FULL; checkpoints run between transactions, never inside COMMIT (wal_autocheckpoint=0).
+ * synchronous=FULL; checkpoints run beside and between transactions, never inside COMMIT (wal_autocheckpoint=0).
  */
 #ifndef MTLSD_AGENT_STORE_COMMITTER_H
 #define MTLSD_AGENT_STORE_COMMITTER_H

@@ -8,9 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#ifndef CHECKPOINT_PAGES
-enum { CHECKPOINT_PAGES = 1024 /* 4 MiB of new pages in the log */ };
-#endif
+enum {
+    /* 8 MiB of new pages in the log: pages written often are copied once; from 4,062 pages on the -shm file would have to grow,
+     * which a full disk refuses at the worst moment, after the commit record */
+    CHECKPOINT_PAGES = 2048,
+    SETTLE_PAGES = 128, /* few enough to be copied between two transactions */
+    ROUNDS_MAX = 4,
+};
 
 static const char *const texts[WRITER_STATEMENTS] = {
     [WRITE_BEGIN] = "BEGIN IMMEDIATE",
@@ -349,22 +353,23 @@ void writer_run(struct writer *writer, struct commit *list, int64_t now)
     finish(writer, list, &state);
 }
 
-/* The checkpointer copies the bulk beside us. When it is done we copy what was written meanwhile, which is little, so that for one
- * instant the whole log is in the database: that is when SQLite begins the log anew instead of letting it grow. */
+/* The checkpointer copies the bulk beside us; while it does, the log grows, by less in each round. The rest we copy here, so that for
+ * one instant all of the log is in the database: that is when SQLite begins it anew instead of letting it grow. */
 void writer_checkpoint(struct writer *writer)
 {
     if (writer->log_pages < writer->settled_pages) /* the log has begun anew */
         writer->settled_pages = 0;
-    if (writer->broken || checkpointer_is_working(writer->checkpointer))
+    int pages = writer->log_pages - writer->settled_pages;
+    if (writer->broken || checkpointer_is_working(writer->checkpointer) || (!writer->checkpoint_rounds && pages < CHECKPOINT_PAGES))
         return;
-    if (!writer->checkpoint_begun && writer->log_pages - writer->settled_pages >= CHECKPOINT_PAGES) {
+    writer->settled_pages = writer->log_pages;
+    if (!writer->checkpoint_rounds || (pages > SETTLE_PAGES && writer->checkpoint_rounds < ROUNDS_MAX)) {
+        writer->checkpoint_rounds++;
         checkpointer_wake(writer->checkpointer);
-        writer->checkpoint_begun = true;
-    } else if (writer->checkpoint_begun) {
-        /* An error (a full disk) leaves everything in the log, and the next round comes one step later. */
-        if (sqlite3_wal_checkpoint_v2(writer->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) == SQLITE_OK)
-            writer->counters.checkpoints++;
-        writer->checkpoint_begun = false;
-        writer->settled_pages = writer->log_pages;
+        return;
     }
+    /* An error (a full disk) leaves everything in the log, and the next round comes one step later. */
+    if (sqlite3_wal_checkpoint_v2(writer->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) == SQLITE_OK)
+        writer->counters.checkpoints++;
+    writer->checkpoint_rounds = 0;
 }

@@ -44,8 +44,8 @@ struct writer {
     int64_t version;               /* PRAGMA data_version: changes when another connection has written */
     struct committer_counters counters;
     struct checkpointer *checkpointer;
-    bool checkpoint_begun;         /* by the checkpointer, and not yet finished here */
-    int log_pages, settled_pages;  /* pages in the write-ahead log, and how many of them the last checkpoint had seen */
+    unsigned checkpoint_rounds;    /* of the checkpointer, not yet finished here */
+    int log_pages, settled_pages;  /* pages in the write-ahead log, and how many of them the last checkpoint round had before it */
     bool broken;                   /* a COMMIT ended with its outcome unknown: nothing is written any more */
     atomic_bool committing;
 };

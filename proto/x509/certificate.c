@@ -176,7 +176,9 @@ static char *name_print(const X509_NAME *name, unsigned long flags)
 char *certificate_name_text(const X509_NAME *name)
 {
     char *text = name_print(name, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
-    if (!text) /* a value that claims to be UTF-8 and is not, or hides a control character: all bytes escaped, nothing converted */
+    if (!text) /* a control character above ASCII, or what changes how the text beside it is shown: all but ASCII escaped */
+        text = name_print(name, XN_FLAG_RFC2253);
+    if (!text) /* cannot be converted: as it stands, escaped */
         text = name_print(name, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_UTF8_CONVERT);
     ERR_clear_error();
     return text;
