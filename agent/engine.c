@@ -150,6 +150,11 @@ static void job_to_pool(struct job *job)
 {
     struct failure failure;
     plan_clear(job);
+    if (job->request.quick_work && !job->engine->ready.count && !pool_pending(job->engine->parts.pool)) {
+        job->request.work(&job->request); /* handing it over would take longer */
+        pool_done(&job->pool_job);
+        return;
+    }
     job->place = PLACE_POOL;
     job->pool_job = (struct pool_job){.run = pool_run, .done = pool_done};
     if (pool_submit(job->engine->parts.pool, &job->pool_job))

@@ -312,16 +312,24 @@ static int read_info(const struct csr_info *info, struct csr *csr, struct failur
     return read_attributes(info->attributes, csr, failure);
 }
 
-int csr_read(const uint8_t *der, size_t length, struct csr *out, struct failure *failure)
+static struct csr_outer *decode_outer(const uint8_t *der, size_t length, struct failure *failure)
 {
+    struct csr_outer *outer = NULL;
     if (length == 0 || length > CSR_DER_MAX)
-        return refuse(failure, "a CSR has between 1 and 65536 bytes of DER");
+        refuse(failure, "a CSR has between 1 and 65536 bytes of DER");
+    else if (!(outer = decode_whole(der, (long)length, ASN1_ITEM_rptr(csr_outer))))
+        refuse(failure, "it is not one PKCS#10 request (RFC 2986) in DER");
+    return outer;
+}
+
+int csr_parse(const uint8_t *der, size_t length, struct csr *out, struct failure *failure)
+{
     struct csr csr = {.ignored_count = 0};
-    struct csr_outer *outer = decode_whole(der, (long)length, ASN1_ITEM_rptr(csr_outer));
-    struct csr_info *info = outer ? decode_whole(outer->info.data, outer->info.length, ASN1_ITEM_rptr(csr_info)) : NULL;
+    struct csr_outer *outer = decode_outer(der, length, failure);
+    if (!outer)
+        return -1;
+    struct csr_info *info = decode_whole(outer->info.data, outer->info.length, ASN1_ITEM_rptr(csr_info));
     int result = info ? read_info(info, &csr, failure) : refuse(failure, "it is not one PKCS#10 request (RFC 2986) in DER");
-    if (result == 0) /* the signature last: it costs most */
-        result = csr_key_verify(&csr.key, outer->algorithm, outer->signature, &outer->info, failure);
     ASN1_item_free((ASN1_VALUE *)info, ASN1_ITEM_rptr(csr_info));
     ASN1_item_free((ASN1_VALUE *)outer, ASN1_ITEM_rptr(csr_outer));
     ERR_clear_error();
@@ -330,6 +338,30 @@ int csr_read(const uint8_t *der, size_t length, struct csr *out, struct failure 
     else
         *out = csr;
     return result;
+}
+
+int csr_prove(const uint8_t *der, size_t length, const struct public_key *key, struct failure *failure)
+{
+    struct csr_outer *outer = decode_outer(der, length, failure);
+    if (!outer)
+        return -1;
+    int result = csr_key_verify(key, outer->algorithm, outer->signature, &outer->info, failure);
+    ASN1_item_free((ASN1_VALUE *)outer, ASN1_ITEM_rptr(csr_outer));
+    ERR_clear_error();
+    return result;
+}
+
+int csr_read(const uint8_t *der, size_t length, struct csr *out, struct failure *failure)
+{
+    struct csr csr;
+    if (csr_parse(der, length, &csr, failure))
+        return -1;
+    if (csr_prove(der, length, &csr.key, failure)) {
+        csr_clear(&csr);
+        return -1;
+    }
+    *out = csr;
+    return 0;
 }
 
 int csr_decode_text(const char *text, uint8_t **der, size_t *length, struct failure *failure)

@@ -43,14 +43,9 @@ int issuing_key_type(const struct world *world, const char *text, const char *pr
 
 int issuing_csr(struct request *request, struct issuing *issuing, const char *text, struct failure *failure)
 {
-    uint8_t *der;
-    size_t length;
     (void)request;
-    if (csr_decode_text(text, &der, &length, failure))
-        return -1;
-    int result = csr_read(der, length, &issuing->csr, failure);
-    free(der);
-    if (result)
+    if (csr_decode_text(text, &issuing->csr_der, &issuing->csr_length, failure) ||
+        csr_parse(issuing->csr_der, issuing->csr_length, &issuing->csr, failure))
         return -1;
     issuing->have_csr = true;
     issuing->key = issuing->csr.key;
@@ -71,6 +66,12 @@ static void key_work(struct request *request)
 {
     struct issuing *issuing = request->work_state;
     private_key_make(issuing->key_type, &issuing->key, &issuing->private_key, &request->work_failure);
+}
+
+static void proof_work(struct request *request)
+{
+    struct issuing *issuing = request->work_state;
+    csr_prove(issuing->csr_der, issuing->csr_length, &issuing->key, &request->work_failure);
 }
 
 static void fill_row(const struct world *world, struct request *request, const struct issuing *issuing,
@@ -132,10 +133,26 @@ enum plan_step issuing_plan(const struct world *world, struct request *request, 
     plan->subject_count = 1;
     plan->dry_run = issuing->dry_run || issuing->answered_before;
     fill_row(world, request, issuing, profile);
-    if (issuing->have_csr || plan->dry_run || request->worked)
+    if (request->worked || (plan->dry_run && !issuing->have_csr))
         return PLAN_READY;
-    request->work = key_work;
+    request->work = issuing->have_csr ? proof_work : key_work;
+    request->quick_work = issuing->have_csr;
     return PLAN_WORK;
+}
+
+/* What a CSR asked for and did not get: what the reader left out, and the names that the caller's own replaced. */
+static struct text_list ignored_of(struct request *request, const struct issuing *issuing)
+{
+    const struct names *asked = &issuing->csr.names, *granted = &request->plan.grant->names;
+    struct text_list list = {arena_array(&request->arena, issuing->csr.ignored_count + asked->count + 1, sizeof(char *)), 0};
+    for (size_t i = 0; i < issuing->csr.ignored_count; i++)
+        list.items[list.count++] = issuing->csr.ignored[i];
+    if (asked->common_name[0] && strcmp(asked->common_name, granted->common_name))
+        list.items[list.count++] = arena_format(&request->arena, "subject CN %s", asked->common_name);
+    for (size_t i = 0; i < asked->count; i++)
+        if (!names_have(granted, &asked->sans[i]))
+            list.items[list.count++] = arena_format(&request->arena, "san %s:%s", san_type_name(asked->sans[i].type), asked->sans[i].value);
+    return list;
 }
 
 json_t *issuing_reply(const struct world *world, struct request *request, struct failure *failure)
@@ -148,7 +165,7 @@ json_t *issuing_reply(const struct world *world, struct request *request, struct
         .changed = !issuing->answered_before, .certificate = row_to_wire(&request->arena, world, row),
         .pem = row->der ? arena_pem(&request->arena, row->der, row->der_length) : NULL,
         .private_key = issuing->private_key, .clamped = request->clamped,
-        .ignored = {(const char **)issuing->csr.ignored, issuing->csr.ignored_count},
+        .ignored = ignored_of(request, issuing),
     };
     if (!row->der)
         reply.certificate->serial = reply.certificate->fingerprint = "";
@@ -161,6 +178,8 @@ void issuing_release(struct request *request)
     if (!issuing)
         return;
     csr_clear(&issuing->csr);
+    free(issuing->csr_der);
+    issuing->csr_der = NULL;
     names_clear(&issuing->names);
     sodium_free(issuing->private_key);
     issuing->private_key = NULL;

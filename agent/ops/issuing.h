@@ -20,6 +20,8 @@ struct issuing {
     /* the key: from a CSR, or made here */
     bool have_csr;
     struct csr csr;
+    uint8_t *csr_der;       /* malloc */
+    size_t csr_length;
     struct key_type key_type;
     struct public_key key;
     char *private_key;      /* sodium_malloc; PKCS#8 PEM */
