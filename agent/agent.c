@@ -275,6 +275,8 @@ static int drop_user(const struct config *config, struct failure *failure)
         return 0;
     if (user_find(config->agent.user, &uid, &gid))
         return failure_set(failure, FAILURE_BAD_REQUEST, "user", "[agent] user=%s: there is no such user", config->agent.user);
+    if (uid == geteuid())
+        return 0;
     if (give_state(config, uid, gid, failure))
         return -1;
     if (initgroups(config->agent.user, gid) && setgroups(0, NULL))

@@ -35,7 +35,8 @@ struct connection {
     bool dead;                /* to be closed when its turn comes */
     bool in_queue, resolving, closing_after_reply;
     int64_t active_at;        /* last whole message or reply, seconds (CLOCK_BOOTTIME) */
-    int64_t progress_at;      /* last byte in or out while something was unfinished */
+    int64_t frame_at;         /* when the first byte of the message came that is not whole yet */
+    int64_t progress_at;      /* when the peer last took something of what is queued for it */
     struct pool_job resolve;
 };
 
@@ -47,7 +48,7 @@ struct server {
     struct server_upward upward;
     sd_event_source *listener, *inner, *tick, *again;
     int epoll;
-    struct connection *connections;
+    struct connection *connections, *oldest; /* newest first */
     size_t count;
     struct account *accounts;
     struct account *busy, **busy_last;
@@ -62,6 +63,8 @@ void account_release(struct server *server, struct account *account);
 void connection_enqueue(struct connection *connection);
 /* Close when its turn comes: never in the middle of somebody else's work on it. */
 void connection_kill(struct connection *connection);
+
+void connection_free(struct connection *connection);
 
 /* server_accept.c */
 void connection_resolve(struct connection *connection);

@@ -130,6 +130,32 @@ static void job_alarm(struct job *job)
         committer_submit(job->engine->parts.committer, commit);
 }
 
+static void name_run(struct pool_job *pool_job)
+{
+    struct job *job = (struct job *)((char *)pool_job - offsetof(struct job, pool_job));
+    peer_read_name((struct peer *)job->request.peer); /* the job's own copy */
+}
+
+static void name_done(struct pool_job *pool_job)
+{
+    struct job *job = (struct job *)((char *)pool_job - offsetof(struct job, pool_job));
+    job->named = true;
+    list_push(&job->engine->ready, job, PLACE_READY);
+}
+
+/* A refusal names the person, which takes a look-up: then the same plan is refused again. False where there is no room for it. */
+static bool job_to_naming(struct job *job)
+{
+    if (job->named)
+        return false;
+    job->pool_job = (struct pool_job){.run = name_run, .done = name_done};
+    if (!pool_submit(job->engine->parts.pool, &job->pool_job))
+        return false;
+    plan_clear(job);
+    job->place = PLACE_POOL;
+    return true;
+}
+
 static void pool_run(struct pool_job *pool_job)
 {
     struct job *job = (struct job *)((char *)pool_job - offsetof(struct job, pool_job));
@@ -175,7 +201,8 @@ static void job_plan(struct job *job)
     struct failure failure = {0}, denial = {0};
     enum plan_step step = job->request.operation->plan(&engine->world, &job->request, &failure);
     if ((step != PLAN_FAILED || tells_of_the_index(failure.code)) && authorise_plan(&engine->world, &job->request, &denial)) {
-        job_fail(job, &denial);
+        if (!job_to_naming(job))
+            job_fail(job, &denial);
         return;
     }
     const struct plan *plan = &job->request.plan;

@@ -29,6 +29,7 @@ struct job {
     const struct method_schema *schema;
     uint64_t id;
     unsigned replans;
+    bool named;             /* the peer's name has been looked up, for a refusal */
     struct pool_job pool_job;
     struct commit commit;
     struct change changes[2];

@@ -237,6 +237,18 @@ static int exit_code(const struct parent *parent)
     return 128 + WTERMSIG(parent->status);
 }
 
+/* Sockets that were passed to the parent are the agent's (sd_listen_fds(3) looks at the pid). */
+static void take_over_listen_fds(pid_t parent)
+{
+    char number[24];
+    const char *pid = getenv("LISTEN_PID");
+    snprintf(number, sizeof number, "%d", (int)parent);
+    if (!pid || strcmp(pid, number))
+        return;
+    snprintf(number, sizeof number, "%d", (int)getpid());
+    setenv("LISTEN_PID", number, 1);
+}
+
 static pid_t agent_start(const struct parent *parent, int child_end)
 {
     pid_t self = getpid(), pid = fork();
@@ -248,6 +260,7 @@ static pid_t agent_start(const struct parent *parent, int child_end)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != self)
         _exit(71);
+    take_over_listen_fds(self);
     _exit(agent_run(parent->config, child_end));
 }
 

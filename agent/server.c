@@ -100,7 +100,7 @@ void account_release(struct server *server, struct account *account)
 
 /* --- connections ------------------------------------------------------------------------------------------- */
 
-static void connection_free(struct connection *connection)
+void connection_free(struct connection *connection)
 {
     struct server *server = connection->server;
     if (connection->ticket)
@@ -112,6 +112,8 @@ static void connection_free(struct connection *connection)
         server->connections = connection->next;
     if (connection->next)
         connection->next->previous = connection->previous;
+    else
+        server->oldest = connection->previous;
     server->count--;
     engine_vitals(server->engine)->connections = (int64_t)server->count;
     frame_reader_free(&connection->reader);
@@ -129,8 +131,10 @@ void connection_kill(struct connection *connection)
 
 static void connection_flush(struct connection *connection)
 {
+    size_t before = frame_pending(&connection->writer);
     int result = frame_flush(&connection->writer, connection->fd);
-    connection->progress_at = clock_seconds();
+    if (frame_pending(&connection->writer) < before)
+        connection->progress_at = clock_seconds();
     if (result < 0 || (result == 1 && connection->closing_after_reply))
         connection_kill(connection);
     else if (result == 1 && connection->streaming)
@@ -162,11 +166,13 @@ static bool connection_read(struct connection *connection)
 {
     if (!connection->readable)
         return false;
+    bool first = connection->reader.start == connection->reader.end;
     ssize_t got = frame_read(&connection->reader, connection->fd);
     if (got > 0) {
+        if (first)
+            connection->frame_at = clock_seconds();
         /* Less than there was room for: the socket is drained, and what comes next is a new edge. A hang-up may not be. */
         connection->readable = connection->hung_up || connection->reader.end == connection->reader.size;
-        connection->progress_at = clock_seconds();
         return true;
     }
     if (got < 0 && errno == EAGAIN)
@@ -201,7 +207,7 @@ static void connection_serve(struct connection *connection)
         if (!connection_read(connection))
             return;
     connection->busy = true;
-    connection->active_at = connection->progress_at;
+    connection->frame_at = clock_seconds(); /* of what may already have come behind it */
     void *ticket = engine_submit(server->engine, connection, &connection->peer, text, length);
     if (connection->busy)
         connection->ticket = ticket;
@@ -231,6 +237,8 @@ static void on_reply(void *caller, const char *text, size_t length, bool secret,
         connection->ticket = NULL;
         connection->active_at = clock_seconds();
     }
+    if (text && !frame_pending(&connection->writer))
+        connection->progress_at = clock_seconds();
     if (text && frame_queue(&connection->writer, text, length, secret))
         connection_kill(connection);
     connection_flush(connection);
@@ -274,10 +282,10 @@ static int on_again(sd_event_source *source, void *userdata)
 static bool timed_out(const struct connection *connection, int64_t now)
 {
     const struct config_agent *limits = &connection->server->config->agent;
-    bool unfinished = connection->reader.end > connection->reader.start && !connection->busy;
-    if (frame_pending(&connection->writer) || unfinished)
-        return now - connection->progress_at > limits->slow_timeout ||
-               (unfinished && now - connection->active_at > limits->slow_timeout + limits->idle_timeout);
+    if (frame_pending(&connection->writer) && now - connection->progress_at > limits->slow_timeout)
+        return true; /* it asks and does not take the answer */
+    if (connection->reader.end > connection->reader.start && !connection->busy && !frame_pending(&connection->writer))
+        return now - connection->frame_at > limits->slow_timeout; /* a message that never ends */
     return !connection->busy && now - connection->active_at > limits->idle_timeout;
 }
 

@@ -76,6 +76,8 @@ static void connection_new(struct server *server, int fd, struct account *accoun
     connection->next = server->connections;
     if (connection->next)
         connection->next->previous = connection;
+    else
+        server->oldest = connection;
     server->connections = connection;
     server->count++;
     account->connections++;
@@ -83,9 +85,34 @@ static void connection_new(struct server *server, int fd, struct account *accoun
     connection_resolve(connection);
 }
 
-static void take_connection(struct server *server, int fd)
+/* Where there is no room, the oldest connection that has nothing under way makes some: of this uid, so that one who hoards
+ * connections only loses his own. True where one was closed. */
+static bool make_room(struct server *server, const struct account *account)
+{
+    for (struct connection *connection = server->oldest; connection; connection = connection->previous) {
+        bool idle = !connection->busy && !connection->resolving && !connection->in_queue && !connection->readable &&
+                    connection->reader.start == connection->reader.end && !frame_pending(&connection->writer);
+        if (!idle || connection->account != account)
+            continue;
+        connection_free(connection);
+        return true;
+    }
+    return false;
+}
+
+static const char *no_room(struct server *server, const struct account *account)
 {
     const struct config_agent *limits = &server->config->agent;
+    if (!account)
+        return "out of memory";
+    bool full = server->count >= (size_t)limits->connections, crowded = account->connections >= (size_t)limits->connections_per_uid;
+    if ((!full && !crowded) || (account->connections > 1 && make_room(server, account)))
+        return NULL;
+    return full ? "too many connections (connections=)" : "too many connections of this uid (connections-per-uid=)";
+}
+
+static void take_connection(struct server *server, int fd)
+{
     struct peer peer;
     if (peer_read(fd, &peer)) {
         log_message(LOG_WARNING, "a peer without credentials was refused: %s", strerror(errno));
@@ -93,10 +120,7 @@ static void take_connection(struct server *server, int fd)
         return;
     }
     struct account *account = account_find(server, peer.uid);
-    const char *why = !account ? "out of memory"
-                      : server->count >= (size_t)limits->connections ? "too many connections (connections=)"
-                      : account->connections >= (size_t)limits->connections_per_uid ? "too many connections of this uid (connections-per-uid=)"
-                                                                                    : NULL;
+    const char *why = no_room(server, account);
     if (!why) {
         connection_new(server, fd, account, &peer);
         return;

@@ -211,6 +211,14 @@ void peer_read_login(struct peer *peer)
         memcpy(peer->login, name, strlen(name) + 1);
 }
 
+void peer_read_name(struct peer *peer)
+{
+    char name[PEER_LOGIN_MAX];
+    peer->name[0] = '\0';
+    if (look_up(BY_UID, &peer->uid, name))
+        memcpy(peer->name, name, strlen(name) + 1);
+}
+
 /* --- the unit --- */
 
 static bool ends_with(const char *text, size_t length, const char *end)

@@ -22,6 +22,7 @@ struct peer {
     size_t group_count;
     int pidfd;           /* SO_PEERPIDFD, -1 where the kernel has none */
     char unit[PEER_UNIT_MAX]; /* system unit, "" where unknown or not asked for; filled by peer_read_unit */
+    char name[PEER_LOGIN_MAX];  /* for sentences only: whatever account has this uid, "" unknown; filled by peer_read_name */
     char login[PEER_LOGIN_MAX]; /* the peer's own login if it satisfies the rule of %u, else ""; filled by peer_read_login */
 };
 
@@ -33,6 +34,8 @@ bool peer_in_group(const struct peer *peer, gid_t gid);
 /* Slow (NSS): run on the pool. Sets login only if the name is [a-z0-9_-]+, uid lies between UID_MIN and UID_MAX of
  * /etc/login.defs, and name and uid map to each other both ways. */
 void peer_read_login(struct peer *peer);
+/* Slow (NSS). Sets name, if it is of the characters that a login may have; the uid is told in any case. */
+void peer_read_name(struct peer *peer);
 /* From /proc/PID/cgroup, then checks that the pidfd is still alive; leaves "" where there is no pidfd. */
 void peer_read_unit(struct peer *peer);
 

@@ -59,7 +59,8 @@ static void output_drop(struct output *output)
         unlink(output->temporary);
     free(output->temporary);
     free(output->path);
-    output->temporary = output->path = NULL;
+    output->temporary = NULL;
+    output->path = NULL;
     output->fd = -1;
 }
 
@@ -72,7 +73,8 @@ static int output_begin(struct output *output, const char *path, const char *suf
     output->temporary = temporary_name(path, suffix);
     if (!output->path || !output->temporary) {
         output_drop(output);
-        return failure_set(failure, FAILURE_INTERNAL, NULL, "out of memory writing %s", path);
+        failure_set(failure, FAILURE_INTERNAL, NULL, "out of memory writing %s", path);
+        return -1;
     }
     unlink(output->temporary);
     output->fd = open(output->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);

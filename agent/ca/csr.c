@@ -319,6 +319,7 @@ static struct csr_outer *decode_outer(const uint8_t *der, size_t length, struct 
         refuse(failure, "a CSR has between 1 and 65536 bytes of DER");
     else if (!(outer = decode_whole(der, (long)length, ASN1_ITEM_rptr(csr_outer))))
         refuse(failure, "it is not one PKCS#10 request (RFC 2986) in DER");
+    ERR_clear_error();
     return outer;
 }
 

@@ -28,13 +28,14 @@ struct csr {
 
 /* Text (one PEM "CERTIFICATE REQUEST" or "NEW CERTIFICATE REQUEST", or base64 of DER) to DER; free() it. */
 int csr_decode_text(const char *text, uint8_t **der, size_t *length, struct failure *failure);
-/* What it asks for, and the key; the signature is not looked at yet. -1 with BAD_REQUEST("csr", ...). */
+/* What it asks for, and the key; the signature is not looked at yet. Refused: bytes after it, an attribute or an extension twice, an EC point
+ * that is not in uncompressed form, explicit EC parameters, a CN or SAN that names.h refuses. A wish for CA rights is no error: it is ignored
+ * and listed. -1 with BAD_REQUEST("csr", ...); *out is then untouched. Thread-safe, as are the two below. */
 int csr_parse(const uint8_t *der, size_t length, struct csr *out, struct failure *failure);
-/* Proof of possession: does its signature verify with the key of csr_parse? It costs most, so it comes when the rest is known to be wanted. */
+/* Proof of possession: does its signature verify with the key of csr_parse? It costs most, so it comes when the rest is known to be wanted.
+ * Accepted: ECDSA and RSA with SHA-256/384/512, RSASSA-PSS with those, Ed25519; SHA-1 and MD5 are refused by name. */
 int csr_prove(const uint8_t *der, size_t length, const struct public_key *key, struct failure *failure);
-/* Both. Signatures accepted: (ECDSA/RSA with SHA-256/384/512, RSA-PSS, Ed25519; SHA-1 and MD5 refused by name). Refused as well: bytes after
- * it, an attribute or an extension twice, an EC point that is not in uncompressed form, explicit EC parameters, a CN or SAN that names.h
- * refuses. A wish for CA rights is no error: it is ignored and listed. -1 with BAD_REQUEST("csr", ...); *out is then untouched. Thread-safe. */
+/* Both of them. */
 int csr_read(const uint8_t *der, size_t length, struct csr *out, struct failure *failure);
 /* Frees what it holds and empties it; may be called again. */
 void csr_clear(struct csr *csr);

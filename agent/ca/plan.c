@@ -224,17 +224,3 @@ int certificate_plan(const struct certificate_wish *wish, struct grant *out, boo
     *clamped = cut;
     return 0;
 }
-
-size_t certificate_plan_ignored(const struct csr *csr, const struct grant *grant, char **list, size_t room)
-{
-    size_t count = 0;
-    if (csr->names.common_name[0] && strcmp(csr->names.common_name, grant->names.common_name) && count < room)
-        if ((list[count] = strdup("subject CN")))
-            count++;
-    for (size_t i = 0; i < csr->names.count && count < room; i++) {
-        const struct san *san = &csr->names.sans[i];
-        if (!names_have(&grant->names, san) && asprintf(&list[count], "san %s:%s", san_type_name(san->type), san->value) >= 0)
-            count++;
-    }
-    return count;
-}

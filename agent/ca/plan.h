@@ -37,8 +37,4 @@ struct certificate_wish {
  * and where the agent has yet to make it, only its type is looked at. *out is overwritten on success; free it with grant_clear. Pure. */
 int certificate_plan(const struct certificate_wish *wish, struct grant *out, bool *clamped, struct failure *failure);
 
-/* What of the CSR's names the grant leaves out, in the words of csr->ignored ("san DNS:x", "subject CN"): up to `room` texts into `list`, each
- * in memory that the caller frees. Returns how many. */
-size_t certificate_plan_ignored(const struct csr *csr, const struct grant *grant, char **list, size_t room);
-
 #endif

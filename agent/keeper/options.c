@@ -237,7 +237,7 @@ int account_find(const char *text, struct account *out, struct failure *failure)
 
 int account_become(const struct account *account, struct failure *failure)
 {
-    if (geteuid() == account->uid && geteuid() != 0)
+    if (geteuid() == account->uid) /* nothing to become; in a user namespace setgroups(2) may be refused */
         return 0;
     if (setgroups(0, NULL) || setresgid(account->gid, account->gid, account->gid) || setresuid(account->uid, account->uid, account->uid))
         return failure_set(failure, FAILURE_BAD_REQUEST, "user", "cannot become uid %u: %s", (unsigned)account->uid, strerror(errno));

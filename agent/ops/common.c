@@ -31,7 +31,7 @@ const char *reason_name(int reason)
 
 const char *request_service(const char *service, struct failure *failure)
 {
-    if (!service || !*service)
+    if (!service)
         return "default";
     size_t length = strspn(service, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
     if (!service[length] && length <= 64 && service[0] != '.')

@@ -125,10 +125,10 @@ void policy_failure(const struct policy_question *question, const struct policy_
     char who[PEER_LOGIN_MAX + 32] = "an unknown peer", line[FAILURE_LINE_SIZE], service_option[96] = "",
                               san_option[224] = "";
     what = what ? what : "";
-    if (peer && peer->login[0])
-        SAY(who, "%s (uid %u)", peer->login, peer->uid);
+    if (peer && peer->name[0])
+        SAY(who, "%s (uid %u)", peer->name, peer->uid);
     else if (peer)
-        SAY(who, "uid %u", peer->uid);
+        SAY(who, "%u (uid %u)", peer->uid, peer->uid); /* no account has this number, or nobody has looked */
     if (decision->line)
         SAY(line, "%s:%u %s", decision->file, decision->line, decision->module);
     else

@@ -51,7 +51,8 @@ static void bind_text(sqlite3_stmt *statement, int parameter, const char *text)
 }
 
 /* Write a status; `changed` is false where the row has one already that this one does not override. */
-static enum change_result write_status(struct writer *writer, const struct serial *serial, const struct status *status, bool *changed)
+static enum change_result write_status(struct writer *writer, const struct serial *serial, const struct status *status,
+                                       bool *changed)
 {
     sqlite3_stmt *statement = writer->statements[WRITE_REVOKE];
     sqlite3_bind_int64(statement, 1, writer->authority);
@@ -66,7 +67,8 @@ static enum change_result write_status(struct writer *writer, const struct seria
     return CHANGE_DONE;
 }
 
-static enum change_result insert(struct writer *writer, const struct certificate_row *row, struct commit *commit, struct totals *totals)
+static enum change_result insert(struct writer *writer, const struct certificate_row *row, struct commit *commit,
+                                 struct totals *totals)
 {
     sqlite3_stmt *statement = writer->statements[WRITE_INSERT];
     const char *const texts[] = {row->name, row->label, row->profile, row->service, row->request_id, row->subject, row->sans};
@@ -103,7 +105,8 @@ static enum change_result revoke_one(struct writer *writer, const struct change 
     int rc = sqlite3_step(statement);
     struct status before = {0};
     if (rc == SQLITE_ROW)
-        before = (struct status){.not_after = sqlite3_column_int64(statement, 0), .status = (enum certificate_status)sqlite3_column_int(statement, 1),
+        before = (struct status){.not_after = sqlite3_column_int64(statement, 0),
+                                 .status = (enum certificate_status)sqlite3_column_int(statement, 1),
                                  .reason = sqlite3_column_int(statement, 2), .revoked_at = sqlite3_column_int64(statement, 3)};
     sqlite3_reset(statement);
     if (rc != SQLITE_ROW)
@@ -158,12 +161,13 @@ static enum change_result select_again(struct writer *writer, const struct chang
         filter.now = change->u.revoke.at;
     if (filter.which == WHICH_ANY)
         filter.which = WHICH_REVOCABLE;
-    const struct serial **listed = calloc(count ? count : 1, sizeof *listed);
+    const struct serial **listed = calloc(count ? count : 1, sizeof(const struct serial *));
     struct comparison comparison = {listed, count, 0, filter.now, change->u.revoke.reason == REASON_HOLD, false};
     bool ascending = true;
     if (!listed) {
         commit->outcome = COMMIT_REFUSED;
-        failure_set(&commit->failure, FAILURE_BUSY, NULL, "out of memory for a revocation of %zu certificates: nothing was stored", count);
+        failure_set(&commit->failure, FAILURE_BUSY, NULL, "out of memory for a revocation of %zu certificates: nothing was stored",
+                    count);
         return CHANGE_STOPPED;
     }
     for (size_t i = 0; i < count; i++) {
@@ -171,7 +175,7 @@ static enum change_result select_again(struct writer *writer, const struct chang
         ascending = ascending && (i == 0 || database_compare_serials(listed[i - 1], listed[i]) <= 0);
     }
     if (!ascending)
-        qsort(listed, count, sizeof *listed, compare_pointers);
+        qsort(listed, count, sizeof(const struct serial *), compare_pointers);
     int64_t selected = selector_run(&writer->selector, &filter, NULL, -1, false, compare_row, &comparison, NULL);
     free(listed);
     if (selected < 0)

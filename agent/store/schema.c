@@ -136,7 +136,7 @@ int schema_migrate(sqlite3 *db, const char *path, int target, struct failure *fa
     int version = 0;
     if (schema_check(db, path, &version, failure) < 0)
         return -1;
-    for (; version < target; version++) {
+    for (; version < target && version < SCHEMA_VERSION; version++) {
         char number[128];
         snprintf(number, sizeof number, "PRAGMA application_id=%d; PRAGMA user_version=%d", DATABASE_APPLICATION_ID, version + 1);
         int rc = database_execute(db, "BEGIN IMMEDIATE");

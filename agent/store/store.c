@@ -28,8 +28,7 @@ static const char *const texts[STATEMENTS] = {
     [PAST_BETWEEN] = "SELECT count(*) FROM certificate c INDEXED BY certificate_not_after WHERE c.authority = ?1"
                      " AND c.not_after >= ?2 AND c.not_after < ?3 AND NOT EXISTS"
                      " (SELECT 1 FROM revocation r WHERE r.authority = c.authority AND r.serial = c.serial)",
-    [NEXT_EXPIRY] = "SELECT not_after FROM certificate INDEXED BY certificate_not_after WHERE authority = ?1 AND not_after >= ?2"
-                    " ORDER BY not_after LIMIT 1",
+    [NEXT_EXPIRY] = "SELECT min(not_after) FROM certificate WHERE authority = ?1 AND not_after >= ?2",
     [REVISION] = "SELECT revision FROM authority WHERE id = ?1",
     [SETTING] = "SELECT value FROM setting WHERE authority = ?1 AND name = ?2",
 };
@@ -140,13 +139,13 @@ int64_t store_select(struct store *store, const struct certificate_filter *filte
     return selector_run(&store->selector, filter, after, limit, with_der, visit, context, failure);
 }
 
-/* One number; `fallback` where there is no row. */
+/* One number; `fallback` where there is none. */
 static int read_number(sqlite3_stmt *statement, int64_t fallback, int64_t *out)
 {
     int rc = sqlite3_step(statement);
-    if (rc == SQLITE_ROW)
+    if (rc == SQLITE_ROW && sqlite3_column_type(statement, 0) == SQLITE_INTEGER)
         *out = sqlite3_column_int64(statement, 0);
-    else if (rc == SQLITE_DONE)
+    else if (rc == SQLITE_ROW || rc == SQLITE_DONE)
         *out = fallback;
     sqlite3_reset(statement);
     sqlite3_clear_bindings(statement);

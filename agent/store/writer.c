@@ -346,7 +346,7 @@ void writer_run(struct writer *writer, struct commit *list, int64_t now)
         return;
     }
     if (marks_move(writer, now, &state.totals) ||
-        (memcmp(&state.totals, &writer->durable.totals, sizeof state.totals) && write_totals(writer, &state.totals))) {
+        (memcmp(&state.totals, &writer->durable.totals, sizeof state.totals) != 0 && write_totals(writer, &state.totals))) {
         refuse(writer, list);
         return;
     }

@@ -255,7 +255,9 @@ static int set_parameters(X509_STORE_CTX *context, const struct path_request *re
         flags |= X509_V_FLAG_PARTIAL_CHAIN;
     if (request->explicit_policy)
         flags |= X509_V_FLAG_EXPLICIT_POLICY;
+    /* user-initial-policy-set is any-policy: to OpenSSL an empty set means that none will do. */
     if (X509_VERIFY_PARAM_set_flags(parameters, flags) != 1 ||
+        X509_VERIFY_PARAM_add0_policy(parameters, OBJ_nid2obj(NID_any_policy)) != 1 ||
         /* The context's function sets the trust that belongs to the purpose too; the parameter's own would not. */
         (request->purpose != PATH_ANY && X509_STORE_CTX_set_purpose(context, purposes[request->purpose]) != 1))
         return failure_set(failure, FAILURE_INTERNAL, NULL, "path validation could not be set up");

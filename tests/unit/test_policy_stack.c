@@ -351,7 +351,7 @@ START_TEST(test_the_sentence_of_a_refusal)
     a.peer.login[0] = '\0';
     a.question.service = "wiki";
     f = refusal_of("use required permit\n", &a, NULL);
-    ck_assert_str_eq(f.reason, "denied: issue by uid 1001: there is no file policy.d/wiki, and no "
+    ck_assert_str_eq(f.reason, "denied: issue by 1001 (uid 1001): there is no file policy.d/wiki, and no "
                                "policy.d/other; try: mtlsctl policy "
                                "explain issue --service wiki");
     ck_assert_str_eq(f.line, "");
@@ -359,7 +359,7 @@ START_TEST(test_the_sentence_of_a_refusal)
     /* Nothing that a shell would take apart is offered for pasting, and no service that is none. */
     a.question.service = "x;reboot";
     f = refusal_of("use required permit\n", &a, "URI:http://x/$(reboot)");
-    ck_assert_str_eq(f.reason, "denied: issue URI:http://x/$(reboot) by uid 1001: the name of the service is "
+    ck_assert_str_eq(f.reason, "denied: issue URI:http://x/$(reboot) by 1001 (uid 1001): the name of the service is "
                                "none; try: mtlsctl policy "
                                "explain issue");
     ck_assert_str_eq(f.service, "");
