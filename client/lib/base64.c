@@ -19,7 +19,8 @@ static int digit(char c)
     return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-/* Decodes into `out`, which has room. False where the text is no base64, padding and unused bits (RFC 4648 section 3.5) included. */
+/* Decodes into `out`, which has room. False where the text is no base64, padding and unused bits (RFC 4648
+ * section 3.5) included. */
 static bool decode(const char *text, unsigned char *out, size_t *length)
 {
     unsigned value = 0, bits = 0;

@@ -34,7 +34,8 @@ static int remaining(int64_t deadline)
     return left < 0 ? 0 : (int)left;
 }
 
-/* Begin, waiting where the agent cannot take the connection at once. An agent's own Busy is an answer and ends the call. */
+/* Begin, waiting where the agent cannot take the connection at once. An agent's own Busy is an answer and
+ * ends the call. */
 static int begin(struct mtls *mtls, const char *method, const void *request, unsigned flags, int64_t deadline)
 {
     while (mtls_call_begin(mtls, method, request, flags)) {
@@ -50,8 +51,8 @@ static int time_out(struct mtls *mtls)
 {
     const char *method = mtls->schema->method;
     mtls_call_cancel(mtls);
-    return error_set(mtls, MTLS_TIMEOUT, NULL, "no answer to %s within %d s; whether it was done is unknown", method,
-                     (mtls->timeout + 999) / 1000);
+    return error_set(mtls, MTLS_TIMEOUT, NULL, "no answer to %s within %d s; whether it was done is unknown",
+                     method, (mtls->timeout + 999) / 1000);
 }
 
 /* Wait for the next result. 0, or -1. */
@@ -82,13 +83,13 @@ static void *run(struct mtls *mtls, const char *method, const void *request)
 }
 
 /* *out is set only on success. */
-#define RUN(method, request)                          \
-    do {                                              \
-        void *result = run(mtls, method, request);    \
-        if (!result)                                  \
-            return -1;                                \
-        *out = result;                                \
-        return 0;                                     \
+#define RUN(method, request) \
+    do { \
+        void *result = run(mtls, method, request); \
+        if (!result) \
+            return -1; \
+        *out = result; \
+        return 0; \
     } while (0)
 
 int mtls_issue(struct mtls *mtls, const struct mtls_issue_request *request, struct mtls_issue_result **out)
@@ -141,7 +142,8 @@ int mtls_status(struct mtls *mtls, struct mtls_status_result **out)
     RUN("Status", NULL);
 }
 
-int mtls_explain(struct mtls *mtls, const struct mtls_explain_request *request, struct mtls_explain_result **out)
+int mtls_explain(struct mtls *mtls, const struct mtls_explain_request *request,
+                 struct mtls_explain_result **out)
 {
     RUN("Explain", request);
 }
@@ -151,8 +153,10 @@ int mtls_reload(struct mtls *mtls, struct mtls_reload_result **out)
     RUN("Reload", NULL);
 }
 
-/* A call with `more`: tell each result, with a fresh deadline for each, since the time of the callback is the program's own. */
-static int stream(struct mtls *mtls, const char *method, const void *request, int (*tell)(struct mtls *, const void *, void *), void *context)
+/* A call with `more`: tell each result, with a fresh deadline for each, since the time of the callback is the
+ * program's own. */
+static int stream(struct mtls *mtls, const char *method, const void *request,
+                  int (*tell)(struct mtls *, const void *, void *), void *context)
 {
     int64_t deadline = deadline_of(mtls);
     if (begin(mtls, method, request, MTLS_MORE, deadline))
@@ -167,7 +171,8 @@ static int stream(struct mtls *mtls, const char *method, const void *request, in
         mtls_result_free(result);
         if (stop) {
             mtls_call_cancel(mtls);
-            return mtls->code ? -1 : error_set(mtls, MTLS_STOPPED, NULL, "%s was stopped by the program", method);
+            return mtls->code ? -1
+                              : error_set(mtls, MTLS_STOPPED, NULL, "%s was stopped by the program", method);
         }
         deadline = deadline_of(mtls);
     } while (more);
@@ -186,7 +191,8 @@ static int tell_page(struct mtls *mtls, const void *result, void *context)
     return listing->page(result, listing->context);
 }
 
-int mtls_list(struct mtls *mtls, const struct mtls_list_request *request, mtls_page_callback *page, void *context)
+int mtls_list(struct mtls *mtls, const struct mtls_list_request *request, mtls_page_callback *page,
+              void *context)
 {
     struct listing listing = {page, context};
     return stream(mtls, "List", request, tell_page, &listing);
@@ -198,7 +204,8 @@ struct crl_transfer {
     int64_t number, size, told;
 };
 
-/* Pieces of two CRLs, or more bytes than announced, would make a file that nobody can use: refuse them here. */
+/* Pieces of two CRLs, or more bytes than announced, would make a file that nobody can use: refuse them here.
+ */
 static int tell_chunk(struct mtls *mtls, const void *result, void *context)
 {
     const struct mtls_get_crl_result *piece = result;
@@ -216,7 +223,8 @@ static int tell_chunk(struct mtls *mtls, const void *result, void *context)
         length > (uint64_t)(transfer->size - transfer->told)) {
         stop = error_set(mtls, MTLS_PROTOCOL, "size", "the agent's pieces of the CRL do not fit together");
     } else {
-        struct mtls_crl_chunk chunk = {piece->number, piece->this_update, piece->next_update, piece->size, data, length};
+        struct mtls_crl_chunk chunk =
+            {piece->number, piece->this_update, piece->next_update, piece->size, data, length};
         transfer->told += (int64_t)length;
         stop = transfer->chunk(&chunk, transfer->context);
     }
@@ -230,7 +238,7 @@ int mtls_get_crl(struct mtls *mtls, mtls_chunk_callback *chunk, void *context)
     if (stream(mtls, "GetCRL", NULL, tell_chunk, &transfer))
         return -1;
     if (transfer.told != transfer.size)
-        return error_set(mtls, MTLS_PROTOCOL, "size", "the agent's CRL ends after %lld of %lld bytes", (long long)transfer.told,
-                         (long long)transfer.size);
+        return error_set(mtls, MTLS_PROTOCOL, "size", "the agent's CRL ends after %lld of %lld bytes",
+                         (long long)transfer.told, (long long)transfer.size);
     return 0;
 }

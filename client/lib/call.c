@@ -22,12 +22,14 @@ static void end_call(struct mtls *mtls)
 /* An error after which the two ends no longer agree on what comes next. */
 #define LOSE(mtls, ...) (end_call(mtls), handle_disconnect(mtls), error_set(mtls, __VA_ARGS__))
 
-static int queue_call(struct mtls *mtls, const struct method *method, const struct method_schema *schema, const void *request, bool more)
+static int queue_call(struct mtls *mtls, const struct method *method, const struct method_schema *schema,
+                      const void *request, bool more)
 {
     bool secret = false;
     json_t *parameters = method->encode(schema->call, request, &secret);
     if (!parameters)
-        return error_set(mtls, MTLS_BAD_REQUEST, NULL, "a text of the request is not UTF-8, or memory ran out");
+        return error_set(mtls, MTLS_BAD_REQUEST, NULL,
+                         "a text of the request is not UTF-8, or memory ran out");
     char full[MESSAGE_METHOD_MAX];
     snprintf(full, sizeof full, "%s.%s", MTLSD_INTERFACE, method->name);
     size_t length = 0;
@@ -37,7 +39,8 @@ static int queue_call(struct mtls *mtls, const struct method *method, const stru
     if (!text)
         result = error_set(mtls, MTLS_NO_MEMORY, NULL, "out of memory");
     else if (length > MTLS_REQUEST_MAX)
-        result = error_set(mtls, MTLS_BAD_REQUEST, NULL, "the request has %zu bytes, at most %d are possible", length, MTLS_REQUEST_MAX);
+        result = error_set(mtls, MTLS_BAD_REQUEST, NULL, "the request has %zu bytes, at most %d are possible",
+                           length, MTLS_REQUEST_MAX);
     else if (handle_connect(mtls))
         result = -1;
     else if (frame_queue(&mtls->writer, text, length, secret))
@@ -63,7 +66,8 @@ int mtls_call_begin(struct mtls *mtls, const char *name, const void *request, un
         return -1;
     mtls->schema = schema;
     mtls->more = flags & MTLS_MORE;
-    /* What cannot be sent now shows in mtls_process, together with a reply that the agent may have sent before it closed. */
+    /* What cannot be sent now shows in mtls_process, together with a reply that the agent may have sent
+     * before it closed. */
     (void)frame_flush(&mtls->writer, mtls->fd);
     return 0;
 }
@@ -113,13 +117,16 @@ static int accept_reply(struct mtls *mtls, struct message_reply *reply)
         end_call(mtls);
         return error_set_from_reply(mtls, reply);
     }
+    const char *method = mtls->schema->method;
     if (reply->continues && !mtls->more)
-        return LOSE(mtls, MTLS_PROTOCOL, NULL, "the agent streams an answer to %s where one was asked for", mtls->schema->method);
+        return LOSE(mtls, MTLS_PROTOCOL, NULL, "the agent streams an answer to %s where one was asked for",
+                    method);
     struct failure failure = {0};
     bool continues = reply->continues;
     mtls->result = result_make(reply, mtls->schema->reply, &failure);
     if (!mtls->result)
-        return LOSE(mtls, MTLS_PROTOCOL, failure.field, "the agent's answer cannot be used: %s", failure.reason);
+        return LOSE(mtls, MTLS_PROTOCOL, failure.field, "the agent's answer cannot be used: %s",
+                    failure.reason);
     if (!continues)
         end_call(mtls);
     mtls->continues = continues;
@@ -153,7 +160,8 @@ static int refuse_read(struct mtls *mtls, ssize_t count, int error)
     if (!mtls->schema)
         return LOSE(mtls, MTLS_DISCONNECTED, NULL, "the agent has closed the connection");
     const char *method = mtls->schema->method;
-    return LOSE(mtls, MTLS_DISCONNECTED, NULL, "the agent closed the connection before it answered %s%s%s; whether it was done is unknown",
+    return LOSE(mtls, MTLS_DISCONNECTED, NULL,
+                "the agent closed the connection before it answered %s%s%s; whether it was done is unknown",
                 method, count < 0 ? ": " : "", count < 0 ? strerror(error) : "");
 }
 

@@ -1,5 +1,6 @@
 /*
- * error.c - the last error of a handle: set from the library's own refusals and from the agent's, told by accessors.
+ * error.c - the last error of a handle: set from the library's own refusals and from the agent's, told by
+ * accessors.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -51,8 +52,8 @@ static void describe_unknown(struct mtls *mtls, const struct message_reply *repl
 {
     const char *reason = json_string_value(json_object_get(reply->parameters, "reason"));
     mtls->code = MTLS_UNKNOWN_ERROR;
-    failure_set(&mtls->failure, FAILURE_INTERNAL, NULL, "the agent answered %s%s%s", mtls->name, reason ? ": " : "",
-                reason ? reason : ", an error that this version does not know");
+    failure_set(&mtls->failure, FAILURE_INTERNAL, NULL, "the agent answered %s%s%s", mtls->name,
+                reason ? ": " : "", reason ? reason : ", an error that this version does not know");
 }
 
 int error_set_from_reply(struct mtls *mtls, const struct message_reply *reply)

@@ -16,8 +16,8 @@
 
 #include "proto/service.h"
 
-/* Private keys and passphrases pass through jansson's heap, so what it frees is wiped. A program that has given jansson an
- * allocator of its own keeps it: its blocks could not be freed by ours. */
+/* Private keys and passphrases pass through jansson's heap, so what it frees is wiped. A program that has
+ * given jansson an allocator of its own keeps it: its blocks could not be freed by ours. */
 static void wipe_json(void)
 {
     json_malloc_t allocate;
@@ -102,29 +102,36 @@ bool handle_peer_gone(const struct mtls *mtls)
     return count >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
-/* unix(7): a non-blocking connect succeeds at once or not at all; EAGAIN says that the listener's queue is full. */
+/* unix(7): a non-blocking connect succeeds at once or not at all; EAGAIN says that the listener's queue is
+ * full. */
 static int refuse_connect(struct mtls *mtls, int error)
 {
     if (error == EAGAIN)
-        return error_set(mtls, MTLS_BUSY, NULL, "the agent at %s has too many connections waiting; try again later", mtls->path);
+        return error_set(mtls, MTLS_BUSY, NULL,
+                         "the agent at %s has too many connections waiting; try again later", mtls->path);
     if (error == EACCES || error == EPERM)
-        return error_set(mtls, MTLS_UNREACHABLE, NULL, "no way to the agent at %s: %s; members of its group may connect", mtls->path,
+        return error_set(mtls, MTLS_UNREACHABLE, NULL,
+                         "no way to the agent at %s: %s; members of its group may connect", mtls->path,
                          strerror(error));
-    return error_set(mtls, MTLS_UNREACHABLE, NULL, "no agent at %s: %s; is mtlsd running?", mtls->path, strerror(error));
+    return error_set(mtls, MTLS_UNREACHABLE, NULL, "no agent at %s: %s; is mtlsd running?", mtls->path,
+                     strerror(error));
 }
 
 int handle_connect(struct mtls *mtls)
 {
-    if (mtls->fd >= 0 && handle_peer_gone(mtls))
+    /* Bytes beyond the last answer answer nothing: kept, they would be taken for the next one. */
+    if (mtls->fd >= 0 && (mtls->reader.start < mtls->reader.end || handle_peer_gone(mtls)))
         handle_disconnect(mtls);
     if (mtls->fd >= 0)
         return 0;
     if (!mtls->path)
-        return error_set(mtls, MTLS_UNREACHABLE, NULL, "the connection that the handle was made from is closed");
+        return error_set(mtls, MTLS_UNREACHABLE, NULL,
+                         "the connection that the handle was made from is closed");
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     size_t length = strlen(mtls->path);
     if (length == 0 || length >= sizeof address.sun_path)
-        return error_set(mtls, MTLS_UNREACHABLE, NULL, "%.40s%s is no path of a socket: %zu bytes, 1 to %zu are possible", mtls->path,
+        return error_set(mtls, MTLS_UNREACHABLE, NULL,
+                         "%.40s%s is no path of a socket: %zu bytes, 1 to %zu are possible", mtls->path,
                          length > 40 ? "..." : "", length, sizeof address.sun_path - 1);
     memcpy(address.sun_path, mtls->path, length);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

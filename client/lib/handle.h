@@ -20,21 +20,21 @@ enum { ERROR_NAME_SIZE = 128 };
 struct method {
     const char *name;
     bool has_request;
-    bool streams;                                  /* MTLS_MORE makes sense */
+    bool streams; /* MTLS_MORE makes sense */
     json_t *(*encode)(const struct schema *schema, const void *request, bool *secret);
 };
 
 struct mtls {
-    char *path;     /* NULL: made from a descriptor */
-    int fd;         /* -1: not connected */
-    int timeout;    /* milliseconds */
+    char *path;  /* NULL: made from a descriptor */
+    int fd;      /* -1: not connected */
+    int timeout; /* milliseconds */
     struct frame_reader reader;
     struct frame_writer writer;
 
     const struct method_schema *schema; /* of the call under way; NULL: none */
-    bool more;        /* it was called with more */
-    bool continues;   /* the last reply said that further ones follow */
-    void *result;     /* arrived and not taken */
+    bool more;                          /* it was called with more */
+    bool continues;                     /* the last reply said that further ones follow */
+    void *result;                       /* arrived and not taken */
 
     enum mtls_code code;
     char name[ERROR_NAME_SIZE];
@@ -43,7 +43,7 @@ struct mtls {
 };
 
 /* handle.c */
-int handle_connect(struct mtls *mtls);   /* 0 where connected, or now; -1 with the error */
+int handle_connect(struct mtls *mtls); /* 0 where connected, or now; -1 with the error */
 void handle_disconnect(struct mtls *mtls);
 bool handle_peer_gone(const struct mtls *mtls); /* idle: closed, or something came that nobody asked for */
 

@@ -1,10 +1,12 @@
 /*
- * method.c - one row a method: how its request of mtls.h becomes the wire's, and the proof that the two agree.
+ * method.c - one row a method: how its request of mtls.h becomes the wire's, and the proof that the two
+ * agree.
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * The public structs have the members of proto/calls.h in the same places (checked below while compiling), so that the codec's
- * tables serve for both. Three requests differ, where the wire's "absent" is a number that nobody should have to know.
+ * The public structs have the members of proto/calls.h in the same places (checked below while compiling), so
+ * that the codec's tables serve for both. Three requests differ, where the wire's "absent" is a number that
+ * nobody should have to know.
  */
 #include "client/lib/handle.h"
 
@@ -13,7 +15,8 @@
 #define SAME_SIZE(ours, wire) _Static_assert(sizeof(struct ours) == sizeof(struct wire), #ours " and " #wire)
 #define SAME(ours, wire, member) \
     _Static_assert(offsetof(struct ours, member) == offsetof(struct wire, member) && \
-                   sizeof(((struct ours *)0)->member) == sizeof(((struct wire *)0)->member), #ours "." #member)
+                       sizeof(((struct ours *)0)->member) == sizeof(((struct wire *)0)->member), \
+                   #ours "." #member)
 
 SAME_SIZE(mtls_text_list, text_list);
 SAME(mtls_text_list, text_list, count);
@@ -146,10 +149,17 @@ static json_t *encode_revoke(const struct schema *schema, const void *request, b
 {
     const struct mtls_revoke_request *revoke = request;
     struct revoke_call call = {
-        .serial = revoke->serial, .name = revoke->name, .label = revoke->label, .profile = revoke->profile,
+        .serial = revoke->serial,
+        .name = revoke->name,
+        .label = revoke->label,
+        .profile = revoke->profile,
         .requester_uid = revoke->requester_uid ? (int64_t)*revoke->requester_uid : ABSENT,
-        .issued_before = revoke->issued_before, .issued_after = revoke->issued_after, .service = revoke->service,
-        .reason = revoke->reason, .several = revoke->several, .expected = revoke->expected ? revoke->expected : ABSENT,
+        .issued_before = revoke->issued_before,
+        .issued_after = revoke->issued_after,
+        .service = revoke->service,
+        .reason = revoke->reason,
+        .several = revoke->several,
+        .expected = revoke->expected ? revoke->expected : ABSENT,
         .dry_run = revoke->dry_run,
     };
     return encode_same(schema, &call, secret);
@@ -159,8 +169,13 @@ static json_t *encode_list(const struct schema *schema, const void *request, boo
 {
     const struct mtls_list_request *list = request;
     struct list_call call = {
-        .name = list->name, .status = list->status, .profile = list->profile, .expiring_within = list->expiring_within,
-        .service = list->service, .after = list->after, .limit = list->limit ? list->limit : ABSENT,
+        .name = list->name,
+        .status = list->status,
+        .profile = list->profile,
+        .expiring_within = list->expiring_within,
+        .service = list->service,
+        .after = list->after,
+        .limit = list->limit ? list->limit : ABSENT,
     };
     return encode_same(schema, &call, secret);
 }
@@ -169,30 +184,31 @@ static json_t *encode_explain(const struct schema *schema, const void *request, 
 {
     const struct mtls_explain_request *explain = request;
     struct explain_call call = {
-        .operation = explain->operation, .service = explain->service, .name = explain->name,
-        .sans = {(const char **)explain->sans.items, explain->sans.count}, .profile = explain->profile,
-        .life = explain->life, .key_type = explain->key_type, .serial = explain->serial,
+        .operation = explain->operation,
+        .service = explain->service,
+        .name = explain->name,
+        .sans = {(const char **)explain->sans.items, explain->sans.count},
+        .profile = explain->profile,
+        .life = explain->life,
+        .key_type = explain->key_type,
+        .serial = explain->serial,
         .as_uid = explain->as_uid ? (int64_t)*explain->as_uid : ABSENT,
-        .method = explain->method, .uri = explain->uri, .host = explain->host, .address = explain->address,
+        .method = explain->method,
+        .uri = explain->uri,
+        .host = explain->host,
+        .address = explain->address,
     };
     return encode_same(schema, &call, secret);
 }
 
 static const struct method methods[] = {
-    {"Issue", true, false, encode_same},
-    {"Sign", true, false, encode_same},
-    {"Renew", true, false, encode_same},
-    {"Verify", true, false, encode_same},
-    {"Export", true, false, encode_same},
-    {"Revoke", true, false, encode_revoke},
-    {"Resume", true, false, encode_same},
-    {"List", true, true, encode_list},
-    {"Get", true, false, encode_same},
-    {"GetAuthority", false, false, encode_nothing},
-    {"GetCRL", false, true, encode_nothing},
-    {"Status", false, false, encode_nothing},
-    {"Explain", true, false, encode_explain},
-    {"Reload", false, false, encode_nothing},
+    {"Issue", true, false, encode_same},      {"Sign", true, false, encode_same},
+    {"Renew", true, false, encode_same},      {"Verify", true, false, encode_same},
+    {"Export", true, false, encode_same},     {"Revoke", true, false, encode_revoke},
+    {"Resume", true, false, encode_same},     {"List", true, true, encode_list},
+    {"Get", true, false, encode_same},        {"GetAuthority", false, false, encode_nothing},
+    {"GetCRL", false, true, encode_nothing},  {"Status", false, false, encode_nothing},
+    {"Explain", true, false, encode_explain}, {"Reload", false, false, encode_nothing},
 };
 
 const struct method *method_find(const char *name)

@@ -11,7 +11,7 @@
 struct block {
     struct message_reply reply;
     const struct schema *schema;
-    char *json;                  /* made when first asked for */
+    char *json; /* made when first asked for */
     _Alignas(max_align_t) unsigned char value[];
 };
 
