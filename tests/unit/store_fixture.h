@@ -90,7 +90,7 @@ static inline struct certificate_row sample_row(uint64_t n, const char *name)
         .serial = serial_number(n), .fingerprint = {(uint8_t)n, (uint8_t)(n >> 8), 7}, .der = sample_der, .der_length = sizeof sample_der,
         .name = name, .subject = "CN=somebody", .sans = "DNS:a.example.com\nIP:192.0.2.1", .label = "", .profile = "client",
         .service = "default", .request_id = "", .not_before = NOW - DAY, .not_after = NOW + 90 * DAY, .issued_at = NOW - DAY,
-        .requester_uid = 1000, .reason = -1, .last_service = "", .last_address = ""};
+        .requester_uid = 1000, .purposes = 5, .reason = -1, .last_service = "", .last_address = ""};
 }
 
 /* Submit a list and wait until all of it is finished. */
@@ -147,6 +147,23 @@ static inline struct commit revoke_number(struct committer *committer, uint64_t 
 {
     struct serial serial = serial_number(n);
     return revoke_listed(committer, &serial, 1, reason, NOW, NULL);
+}
+
+static inline bool is_there(struct fixture *fixture, uint64_t n)
+{
+    struct serial serial = serial_number(n);
+    struct certificate_row row;
+    int found = store_find(fixture->store, &serial, &row, &fixture->failure);
+    ck_assert_int_ge(found, 0);
+    if (found)
+        certificate_row_clear(&row);
+    return found;
+}
+
+static inline struct commit insert_commit(struct change *change, uint64_t n)
+{
+    *change = (struct change){.kind = CHANGE_INSERT, .u.insert = sample_row(n, "alice")};
+    return (struct commit){.changes = change, .change_count = 1, .audit = "{\"outcome\":\"done\"}"};
 }
 
 /* Straight into the file, past the store: what an attacker or an older program would have done. */
