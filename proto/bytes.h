@@ -1,9 +1,11 @@
 /*
- * bytes.h - little-endian integers, texts and blobs into and out of a bounded buffer: packets, the sealed file, the counter file.
+ * bytes.h - little-endian integers, texts and blobs into and out of a bounded buffer: packets, the sealed file, the
+ * counter file.
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * Everything is inline, so that each program that speaks one of these formats has it without another object on its link line.
+ * Everything is inline, so that each program that speaks one of these formats has it without another object on its
+ * link line.
  */
 #ifndef MTLSD_PROTO_BYTES_H
 #define MTLSD_PROTO_BYTES_H
@@ -14,7 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where a message is written to or read from. Once `bad` is set nothing moves any more, so a message is checked once, at its end. */
+/* Where a message is written to or read from. Once `bad` is set nothing moves any more, so a message is checked once,
+ * at its end. */
 struct bytes_writer {
     uint8_t *at, *end;
     bool bad;

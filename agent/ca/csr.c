@@ -3,8 +3,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * It must not know what is allowed: it says what was wished for and by whom (the holder of the key). Limits on what may repeat stand here,
- * because every list in a CSR is as long as its sender likes.
+ * It must not know what is allowed: it says what was wished for and by whom (the holder of the key). Limits on
+ * what may repeat stand here, because every list in a CSR is as long as its sender likes.
  */
 #include "agent/ca/csr.h"
 
@@ -24,7 +24,7 @@
 
 enum { ATTRIBUTES_MAX = 16, EXTENSIONS_MAX = 32, SUBJECT_MAX = 64, IGNORED_TEXT_MAX = 160 };
 
-/* --- templates: RFC 2986 section 4 ----------------------------------------------------------------------------- */
+/* --- templates: RFC 2986 section 4 ---------------------------------------------------------------------- */
 
 struct csr_pair { /* AttributeTypeAndValue */
     ASN1_OBJECT *type;
@@ -98,7 +98,7 @@ static void *decode_whole(const uint8_t *der, long length, const ASN1_ITEM *item
     return NULL;
 }
 
-/* --- small things ------------------------------------------------------------------------------------------------ */
+/* --- small things --------------------------------------------------------------------------------------- */
 
 static int refuse(struct failure *failure, const char *why)
 {
@@ -108,8 +108,9 @@ static int refuse(struct failure *failure, const char *why)
 /* Say what names.h said, as a fault of the CSR. */
 static int restate(const struct failure *why, const char *where, struct failure *failure)
 {
-    return why->code == FAILURE_INTERNAL ? failure_set(failure, FAILURE_INTERNAL, NULL, "%s", why->reason)
-                                         : failure_set(failure, FAILURE_BAD_REQUEST, "csr", "%s: %s", where, why->reason);
+    return why->code == FAILURE_INTERNAL
+               ? failure_set(failure, FAILURE_INTERNAL, NULL, "%s", why->reason)
+               : failure_set(failure, FAILURE_BAD_REQUEST, "csr", "%s: %s", where, why->reason);
 }
 
 /* List something that was asked for and is not done; each text once. */
@@ -140,7 +141,7 @@ static const char *object_name(const ASN1_OBJECT *object, char buffer[static 80]
     return buffer;
 }
 
-/* --- the subject --------------------------------------------------------------------------------------------------- */
+/* --- the subject ---------------------------------------------------------------------------------------- */
 
 static bool is_text(const ASN1_TYPE *value)
 {
@@ -171,7 +172,8 @@ static int read_common_name(const ASN1_TYPE *value, struct csr *csr, struct fail
     return result ? restate(&why, "its CN", failure) : 0;
 }
 
-/* The CN that stands last is the most specific (X.501 section 9.2); whatever else the subject says is not taken over. */
+/* The CN that stands last is the most specific (X.501 section 9.2); whatever else the subject says is not taken
+ * over. */
 static int read_subject(const STACK_OF(csr_rdn) *subject, struct csr *csr, struct failure *failure)
 {
     const ASN1_TYPE *common_name = NULL;
@@ -194,18 +196,25 @@ static int read_subject(const STACK_OF(csr_rdn) *subject, struct csr *csr, struc
     return common_name ? read_common_name(common_name, csr, failure) : 0;
 }
 
-/* --- what it asks for ------------------------------------------------------------------------------------------------ */
+/* --- what it asks for ----------------------------------------------------------------------------------- */
 
 static int read_general_name(const GENERAL_NAME *general, struct csr *csr, struct failure *failure)
 {
-    static const struct { int type; enum san_type san; } texts[] = {{GEN_DNS, SAN_DNS}, {GEN_EMAIL, SAN_EMAIL}, {GEN_URI, SAN_URI}};
-    static const char *const others[] = {[GEN_OTHERNAME] = "otherName", [GEN_X400] = "x400Address", [GEN_DIRNAME] = "directoryName",
-                                         [GEN_EDIPARTY] = "ediPartyName", [GEN_RID] = "registeredID"};
+    static const struct {
+        int type;
+        enum san_type san;
+    } texts[] = {{GEN_DNS, SAN_DNS}, {GEN_EMAIL, SAN_EMAIL}, {GEN_URI, SAN_URI}};
+    static const char *const others[] = {[GEN_OTHERNAME] = "otherName",
+                                         [GEN_X400] = "x400Address",
+                                         [GEN_DIRNAME] = "directoryName",
+                                         [GEN_EDIPARTY] = "ediPartyName",
+                                         [GEN_RID] = "registeredID"};
     struct failure why;
     struct san san = {.value = NULL};
     int result = 1; /* not of our kinds */
     if (general->type == GEN_IPADD)
-        result = san_from_address(ASN1_STRING_get0_data(general->d.iPAddress), (size_t)ASN1_STRING_length(general->d.iPAddress), &san, &why);
+        result = san_from_address(ASN1_STRING_get0_data(general->d.iPAddress),
+                                  (size_t)ASN1_STRING_length(general->d.iPAddress), &san, &why);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         if (general->type == texts[i].type)
             result = san_from_value(texts[i].san, (const char *)ASN1_STRING_get0_data(general->d.ia5),
@@ -220,7 +229,8 @@ static int read_general_name(const GENERAL_NAME *general, struct csr *csr, struc
 static int read_sans(const X509_EXTENSION *extension, struct csr *csr, struct failure *failure)
 {
     const ASN1_OCTET_STRING *value = X509_EXTENSION_get_data((X509_EXTENSION *)(uintptr_t)extension);
-    GENERAL_NAMES *generals = decode_whole(ASN1_STRING_get0_data(value), ASN1_STRING_length(value), ASN1_ITEM_rptr(GENERAL_NAMES));
+    GENERAL_NAMES *generals = decode_whole(ASN1_STRING_get0_data(value), ASN1_STRING_length(value),
+                                           ASN1_ITEM_rptr(GENERAL_NAMES));
     int result = generals ? 0 : refuse(failure, "its subjectAltName cannot be read");
     for (int i = 0; result == 0 && i < sk_GENERAL_NAME_num(generals); i++)
         result = read_general_name(sk_GENERAL_NAME_value(generals, i), csr, failure);
@@ -276,7 +286,8 @@ static int read_extension_request(const STACK_OF(ASN1_TYPE) *values, struct csr 
     const ASN1_STRING *list = value->value.sequence;
     STACK_OF(X509_EXTENSION) *extensions =
         decode_whole(ASN1_STRING_get0_data(list), ASN1_STRING_length(list), ASN1_ITEM_rptr(X509_EXTENSIONS));
-    int result = extensions ? read_extensions(extensions, csr, failure) : refuse(failure, "its extensionRequest cannot be read");
+    int result = extensions ? read_extensions(extensions, csr, failure)
+                            : refuse(failure, "its extensionRequest cannot be read");
     sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
     return result;
 }
@@ -300,14 +311,16 @@ static int read_attributes(const STACK_OF(csr_attribute) *attributes, struct csr
     return 0;
 }
 
-/* --- the whole --------------------------------------------------------------------------------------------------------- */
+/* --- the whole ------------------------------------------------------------------------------------------ */
 
 static int read_info(const struct csr_info *info, struct csr *csr, struct failure *failure)
 {
     const ASN1_INTEGER *version = info->version;
-    if (ASN1_STRING_length(version) != 1 || ASN1_STRING_get0_data(version)[0] != 0 || ASN1_STRING_type(version) != V_ASN1_INTEGER)
+    if (ASN1_STRING_length(version) != 1 || ASN1_STRING_get0_data(version)[0] != 0 ||
+        ASN1_STRING_type(version) != V_ASN1_INTEGER)
         return refuse(failure, "its version is not 0, the only one that RFC 2986 knows");
-    if (csr_key_read(info->key->algorithm, info->key->bits, &csr->key, failure) || read_subject(info->subject, csr, failure))
+    if (csr_key_read(info->key->algorithm, info->key->bits, &csr->key, failure) ||
+        read_subject(info->subject, csr, failure))
         return -1;
     return read_attributes(info->attributes, csr, failure);
 }
@@ -330,7 +343,8 @@ int csr_parse(const uint8_t *der, size_t length, struct csr *out, struct failure
     if (!outer)
         return -1;
     struct csr_info *info = decode_whole(outer->info.data, outer->info.length, ASN1_ITEM_rptr(csr_info));
-    int result = info ? read_info(info, &csr, failure) : refuse(failure, "it is not one PKCS#10 request (RFC 2986) in DER");
+    int result = info ? read_info(info, &csr, failure)
+                      : refuse(failure, "it is not one PKCS#10 request (RFC 2986) in DER");
     ASN1_item_free((ASN1_VALUE *)info, ASN1_ITEM_rptr(csr_info));
     ASN1_item_free((ASN1_VALUE *)outer, ASN1_ITEM_rptr(csr_outer));
     ERR_clear_error();

@@ -1,10 +1,11 @@
 /*
- * private_key.c - client key pairs made by the agent, and PKCS#12: the one file of the agent that decodes a private key.
+ * private_key.c - client key pairs made by the agent, and PKCS#12: the one file of the agent that decodes a
+ * private key.
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * Slow and pure: it runs on the pool. What leaves this file lies in sodium_malloc memory; what passes through libcrypto on the way lies in
- * BIOs that wipe.
+ * Slow and pure: it runs on the pool. What leaves this file lies in sodium_malloc memory; what passes through
+ * libcrypto on the way lies in BIOs that wipe.
  */
 #include "agent/ca/private_key.h"
 
@@ -74,7 +75,8 @@ static EVP_PKEY *generate(struct key_type type)
     case KEY_ED25519:
         return EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
     case KEY_RSA:
-        return type.bits >= 2048 && type.bits <= 4096 ? EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)type.bits) : NULL;
+        return type.bits >= 2048 && type.bits <= 4096 ? EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)type.bits)
+                                                      : NULL;
     default:
         return NULL;
     }
@@ -98,7 +100,7 @@ int private_key_make(struct key_type type, struct public_key *public_key, char *
     return result;
 }
 
-/* --- a key that the caller holds --------------------------------------------------------------------------------- */
+/* --- a key that the caller holds ------------------------------------------------------------------------ */
 
 /* Called where the PEM is encrypted: note it, and give no passphrase. */
 static int no_passphrase(char *buffer, int size, int writing, void *encrypted)
@@ -128,8 +130,10 @@ static int key_read(const char *pem, X509 *certificate, EVP_PKEY **out, struct f
     EVP_PKEY *pkey = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, &encrypted) : NULL;
     BIO_free(bio);
     if (!pkey)
-        return refuse(failure, "privateKey", encrypted ? "the private key is encrypted; decrypt it first: openssl pkey -in FILE -out FILE.plain"
-                                                       : "it is not a private key in PEM");
+        return refuse(
+            failure, "privateKey",
+            encrypted ? "the private key is encrypted; decrypt it first: openssl pkey -in FILE -out FILE.plain"
+                      : "it is not a private key in PEM");
     if (X509_check_private_key(certificate, pkey) != 1) {
         EVP_PKEY_free(pkey);
         return refuse(failure, "privateKey", "the private key does not belong to the certificate");
@@ -138,7 +142,8 @@ static int key_read(const char *pem, X509 *certificate, EVP_PKEY **out, struct f
     return 0;
 }
 
-int private_key_check(const char *pem, const uint8_t *certificate, size_t length, char **pkcs8, struct failure *failure)
+int private_key_check(const char *pem, const uint8_t *certificate, size_t length, char **pkcs8,
+                      struct failure *failure)
 {
     EVP_PKEY *pkey = NULL;
     X509 *leaf = certificate_read(certificate, length);
@@ -155,7 +160,7 @@ int private_key_check(const char *pem, const uint8_t *certificate, size_t length
     return result;
 }
 
-/* --- PKCS#12 -------------------------------------------------------------------------------------------------------- */
+/* --- PKCS#12 -------------------------------------------------------------------------------------------- */
 
 static STACK_OF(X509) *chain_read(const struct pkcs12_request *request)
 {
@@ -173,12 +178,16 @@ static STACK_OF(X509) *chain_read(const struct pkcs12_request *request)
 
 static int check_texts(const struct pkcs12_request *request, struct failure *failure)
 {
-    const char *passphrase = request->passphrase ? request->passphrase : "", *name = request->friendly_name ? request->friendly_name : "";
+    const char *passphrase = request->passphrase ? request->passphrase : "",
+               *name = request->friendly_name ? request->friendly_name : "";
     size_t length = strnlen(passphrase, PASSPHRASE_MAX + 1);
     if (length == 0 || length > PASSPHRASE_MAX || !text_is_clean(passphrase, length))
-        return refuse(failure, "passphrase", "a PKCS#12 file needs a passphrase of at most 1024 bytes, UTF-8 without control characters");
+        return refuse(
+            failure, "passphrase",
+            "a PKCS#12 file needs a passphrase of at most 1024 bytes, UTF-8 without control characters");
     if (strnlen(name, PASSPHRASE_MAX + 1) > PASSPHRASE_MAX || !text_is_clean(name, strlen(name)))
-        return refuse(failure, "friendlyName", "a friendly name has at most 1024 bytes, UTF-8 without control characters");
+        return refuse(failure, "friendlyName",
+                      "a friendly name has at most 1024 bytes, UTF-8 without control characters");
     if (request->iterations < 0 || request->iterations > ITERATIONS_MAX)
         return refuse(failure, "iterations", "at most 10,000,000 iterations");
     return 0;
@@ -188,8 +197,9 @@ static int check_texts(const struct pkcs12_request *request, struct failure *fai
 static PKCS12 *bundle(const struct pkcs12_request *request, EVP_PKEY *pkey, X509 *leaf, STACK_OF(X509) *chain)
 {
     int iterations = request->iterations ? request->iterations : ITERATIONS_DEFAULT;
-    PKCS12 *p12 = PKCS12_create_ex(request->passphrase, request->friendly_name, pkey, leaf, chain, NID_aes_256_cbc, NID_aes_256_cbc, iterations,
-                                   -1 /* no MAC yet */, 0, NULL, NULL);
+    PKCS12 *p12 = PKCS12_create_ex(request->passphrase, request->friendly_name, pkey, leaf, chain,
+                                   NID_aes_256_cbc, NID_aes_256_cbc, iterations, -1 /* no MAC yet */, 0, NULL,
+                                   NULL);
     if (p12 && PKCS12_set_mac(p12, request->passphrase, -1, NULL, MAC_SALT_SIZE, iterations, EVP_sha256()) == 1)
         return p12;
     PKCS12_free(p12);
@@ -222,7 +232,8 @@ int pkcs12_make(const struct pkcs12_request *request, uint8_t **der, size_t *len
                                : internal(failure, "the certificate or its chain cannot be read");
     if (result == 0) {
         p12 = bundle(request, pkey, leaf, chain);
-        result = p12 ? bundle_write(p12, der, length, failure) : internal(failure, "the PKCS#12 file could not be made");
+        result = p12 ? bundle_write(p12, der, length, failure)
+                     : internal(failure, "the PKCS#12 file could not be made");
     }
     PKCS12_free(p12);
     EVP_PKEY_free(pkey);

@@ -24,7 +24,7 @@ int key_identifier(const EVP_MD *sha1, const uint8_t *bits, size_t length, uint8
     return EVP_Digest(bits, length, out, &size, sha1, NULL) == 1 && size == KEY_ID_SIZE ? 0 : -1;
 }
 
-/* --- reading ------------------------------------------------------------------------------------------------------------------ */
+/* --- reading ---------------------------------------------------------------------------------------------- */
 
 static int time_read(const ASN1_TIME *from, int64_t *out)
 {
@@ -35,7 +35,8 @@ static int time_read(const ASN1_TIME *from, int64_t *out)
     return 0;
 }
 
-/* keyid alone: issuer and serial would tie every certificate to this one certificate of the CA (RFC 5280 section 4.2.1.1). */
+/* keyid alone: issuer and serial would tie every certificate to this one certificate of the CA (RFC 5280 section
+ * 4.2.1.1). */
 static int key_identifier_read(X509 *certificate, struct authority *out)
 {
     const ASN1_OCTET_STRING *own = X509_get0_subject_key_id(certificate);
@@ -68,13 +69,16 @@ static int facts_read(X509 *certificate, struct authority *out, struct failure *
         return failure_set(failure, FAILURE_BAD_REQUEST, NULL, "ca.crt: over %d bytes of DER", AUTHORITY_DER_MAX);
     out->length = (size_t)i2d_X509(certificate, &at);
     out->sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
-    if (X509_check_ca(certificate) != 1 || !out->sha1 || key_identifier_read(certificate, out) || subject_read(certificate, out) ||
-        time_read(X509_get0_notBefore(certificate), &out->not_before) || time_read(X509_get0_notAfter(certificate), &out->not_after)) {
+    if (X509_check_ca(certificate) != 1 || !out->sha1 || key_identifier_read(certificate, out) ||
+        subject_read(certificate, out) || time_read(X509_get0_notBefore(certificate), &out->not_before) ||
+        time_read(X509_get0_notAfter(certificate), &out->not_after)) {
         ERR_clear_error();
-        return failure_set(failure, FAILURE_BAD_REQUEST, NULL, "ca.crt: not the certificate of a CA as mtlsd-keeper makes them");
+        return failure_set(failure, FAILURE_BAD_REQUEST, NULL,
+                           "ca.crt: not the certificate of a CA as mtlsd-keeper makes them");
     }
     const EVP_PKEY *key = X509_get0_pubkey(certificate);
-    return key ? public_key_from_evp(key, &out->key, failure) : failure_set(failure, FAILURE_BAD_REQUEST, NULL, "ca.crt: its key cannot be read");
+    return key ? public_key_from_evp(key, &out->key, failure)
+               : failure_set(failure, FAILURE_BAD_REQUEST, NULL, "ca.crt: its key cannot be read");
 }
 
 int authority_read(const void *pem, size_t length, struct authority *out, struct failure *failure)
@@ -83,7 +87,8 @@ int authority_read(const void *pem, size_t length, struct authority *out, struct
     X509 *certificate = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
     BIO_free(bio);
     memset(out, 0, sizeof *out);
-    int result = certificate ? facts_read(certificate, out, failure) : failure_set(failure, FAILURE_BAD_REQUEST, NULL, "ca.crt: no certificate in PEM");
+    int result = certificate ? facts_read(certificate, out, failure)
+                             : failure_set(failure, FAILURE_BAD_REQUEST, NULL, "ca.crt: no certificate in PEM");
     X509_free(certificate);
     ERR_clear_error();
     if (result)
@@ -94,8 +99,8 @@ int authority_read(const void *pem, size_t length, struct authority *out, struct
 int authority_open(struct authority *authority, struct signer *signer, const struct floor *floor, struct failure *failure)
 {
     const struct public_key *key = signer_public_key(signer);
-    if (key->type.kind != authority->key.type.kind || key->length != authority->key.length || key->exponent != authority->key.exponent ||
-        memcmp(key->material, authority->key.material, key->length))
+    if (key->type.kind != authority->key.type.kind || key->length != authority->key.length ||
+        key->exponent != authority->key.exponent || memcmp(key->material, authority->key.material, key->length))
         return failure_set(failure, FAILURE_CONFLICT, NULL, "ca.key is not the key of ca.crt: one of the two was replaced");
     authority_lock(authority);
     authority->signer = signer;
@@ -118,7 +123,7 @@ void authority_clear(struct authority *authority)
     memset(authority, 0, sizeof *authority);
 }
 
-/* --- making -------------------------------------------------------------------------------------------------------------------- */
+/* --- making ----------------------------------------------------------------------------------------------- */
 
 static bool add_constraints(X509 *certificate, const struct floor *floor)
 {
@@ -163,7 +168,8 @@ static bool add_key_identifier(X509 *certificate)
     uint8_t id[KEY_ID_SIZE];
     unsigned size = 0;
     ASN1_OCTET_STRING *value = ASN1_OCTET_STRING_new();
-    bool good = value && X509_pubkey_digest(certificate, EVP_sha1(), id, &size) == 1 && ASN1_OCTET_STRING_set(value, id, (int)size) == 1 &&
+    bool good = value && X509_pubkey_digest(certificate, EVP_sha1(), id, &size) == 1 &&
+                ASN1_OCTET_STRING_set(value, id, (int)size) == 1 &&
                 X509_add1_ext_i2d(certificate, NID_subject_key_identifier, value, 0, X509V3_ADD_DEFAULT) == 1;
     ASN1_OCTET_STRING_free(value);
     return good;
@@ -176,10 +182,13 @@ static bool fill(X509 *certificate, const struct authority_wish *wish, EVP_PKEY 
     ASN1_STRING number = {.type = V_ASN1_INTEGER, .data = serial.bytes, .length = serial.length};
     X509_NAME *name = X509_get_subject_name(certificate);
     return X509_set_version(certificate, X509_VERSION_3) == 1 && X509_set_serialNumber(certificate, &number) == 1 &&
-           X509_NAME_add_entry_by_NID(name, NID_commonName, MBSTRING_UTF8, (const uint8_t *)wish->name, -1, -1, 0) == 1 &&
-           X509_set_issuer_name(certificate, name) == 1 && ASN1_TIME_set(X509_getm_notBefore(certificate), wish->not_before) &&
-           ASN1_TIME_set(X509_getm_notAfter(certificate), wish->not_after) && X509_set_pubkey(certificate, key) == 1 && add_usage(certificate) &&
-           add_key_identifier(certificate) && (wish->floor->permit_count == 0 || add_constraints(certificate, wish->floor));
+           X509_NAME_add_entry_by_NID(name, NID_commonName, MBSTRING_UTF8, (const uint8_t *)wish->name, -1, -1, 0) ==
+               1 &&
+           X509_set_issuer_name(certificate, name) == 1 &&
+           ASN1_TIME_set(X509_getm_notBefore(certificate), wish->not_before) &&
+           ASN1_TIME_set(X509_getm_notAfter(certificate), wish->not_after) &&
+           X509_set_pubkey(certificate, key) == 1 && add_usage(certificate) && add_key_identifier(certificate) &&
+           (wish->floor->permit_count == 0 || add_constraints(certificate, wish->floor));
 }
 
 static int certificate_to_text(X509 *certificate, char **pem, size_t *length)
@@ -204,10 +213,13 @@ int authority_make(const struct authority_wish *wish, char **pem, size_t *length
     enum key_kind kind = signer_public_key(signer)->type.kind;
     const EVP_MD *digest = kind == KEY_ED25519 ? NULL : kind == KEY_EC_P384 ? EVP_sha384() : EVP_sha256();
     X509 *certificate = X509_new();
-    bool good = certificate && fill(certificate, wish, signer_key(signer)) && X509_sign(certificate, signer_key(signer), digest) > 0 &&
+    bool good = certificate && fill(certificate, wish, signer_key(signer)) &&
+                X509_sign(certificate, signer_key(signer), digest) > 0 &&
                 !certificate_to_text(certificate, pem, length);
     X509_free(certificate);
     signer_close(signer);
     ERR_clear_error();
-    return good ? 0 : failure_set(failure, FAILURE_INTERNAL, NULL, "the CA's certificate could not be made (is the name at most 64 characters of UTF-8?)");
+    return good ? 0
+                : failure_set(failure, FAILURE_INTERNAL, NULL,
+                              "the CA's certificate could not be made (is the name at most 64 characters of UTF-8?)");
 }

@@ -39,10 +39,12 @@ int authority_open(struct authority *authority, struct signer *signer, const str
 void authority_lock(struct authority *authority);
 void authority_clear(struct authority *authority);
 
-/* The subject key identifier of RFC 5280 section 4.2.1.2, method 1: SHA-1 of the key's bits. Not a matter of security; every client knows it. */
+/* The subject key identifier of RFC 5280 section 4.2.1.2, method 1: SHA-1 of the key's bits. Not a matter of
+ * security; every client knows it. */
 int key_identifier(const EVP_MD *sha1, const uint8_t *bits, size_t length, uint8_t out[static KEY_ID_SIZE]);
 
-/* A self-signed certificate for a new key: pathlen 0, keyCertSign and cRLSign, SKI, name constraints where the floor permits only some domains. */
+/* A self-signed certificate for a new key: pathlen 0, keyCertSign and cRLSign, SKI, name constraints where the floor
+ * permits only some domains. */
 struct authority_wish {
     const char *name;                    /* CN, UTF-8 */
     int64_t not_before, not_after;

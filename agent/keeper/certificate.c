@@ -3,7 +3,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * The C structures that the templates describe are filled on the stack and only read by the encoder, so a certificate costs few allocations.
+ * The C structures that the templates describe are filled on the stack and only read by the encoder, so a certificate
+ * costs few allocations.
  * What is the same for every certificate (issuer, algorithm, authority key identifier) is put in as DER.
  */
 #include "agent/keeper/certificate.h"
@@ -119,7 +120,10 @@ static ASN1_TYPE any(ASN1_STRING *string)
 /* All bits count: without the flag the encoder would drop zero bits from the end. */
 static ASN1_STRING bit_string(const uint8_t *data, size_t length)
 {
-    return (ASN1_STRING){.type = V_ASN1_BIT_STRING, .data = (uint8_t *)data, .length = (int)length, .flags = ASN1_STRING_FLAG_BITS_LEFT};
+    return (ASN1_STRING){.type = V_ASN1_BIT_STRING,
+                         .data = (uint8_t *)data,
+                         .length = (int)length,
+                         .flags = ASN1_STRING_FLAG_BITS_LEFT};
 }
 
 void serial_draw(struct serial *out)
@@ -138,13 +142,14 @@ void serial_draw(struct serial *out)
     randombytes_buf(out->bytes + 8, 8);
 }
 
-/* --- subject and SANs ------------------------------------------------------------------------------------------------------------ */
+/* --- subject and SANs ------------------------------------------------------------------------------------- */
 
 /* RFC 5280 section 4.1.2.4: PrintableString where its letters suffice, else UTF8String. */
 static int string_type(const char *text)
 {
-    return text[strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 '()+,-./:=?")] ? V_ASN1_UTF8STRING
-                                                                                                           : V_ASN1_PRINTABLESTRING;
+    return text[strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 '()+,-./:=?")]
+               ? V_ASN1_UTF8STRING
+               : V_ASN1_PRINTABLESTRING;
 }
 
 /* Name with one CN, or none: SEQUENCE { SET { SEQUENCE { 2.5.4.3, text } } }. */
@@ -168,7 +173,8 @@ static size_t subject_encode(const char *common_name, uint8_t *out)
     return (size_t)(at - out);
 }
 
-static const int name_types[SAN_TYPES] = {[SAN_DNS] = GEN_DNS, [SAN_EMAIL] = GEN_EMAIL, [SAN_URI] = GEN_URI, [SAN_IP] = GEN_IPADD};
+static const int name_types[SAN_TYPES] = {
+    [SAN_DNS] = GEN_DNS, [SAN_EMAIL] = GEN_EMAIL, [SAN_URI] = GEN_URI, [SAN_IP] = GEN_IPADD};
 
 static long sans_encode(const struct names *names, uint8_t *out, size_t size)
 {
@@ -180,7 +186,8 @@ static long sans_encode(const struct names *names, uint8_t *out, size_t size)
     for (i = 0; list && i < names->count; i++) {
         const struct san *san = &names->sans[i];
         bool ip = san->type == SAN_IP;
-        strings[i] = (ASN1_STRING){.type = ip ? V_ASN1_OCTET_STRING : V_ASN1_IA5STRING, .data = ip ? (uint8_t *)san->address : (uint8_t *)san->value,
+        strings[i] = (ASN1_STRING){.type = ip ? V_ASN1_OCTET_STRING : V_ASN1_IA5STRING,
+                                   .data = ip ? (uint8_t *)san->address : (uint8_t *)san->value,
                                    .length = ip ? san->address_length : (int)strlen(san->value)};
         general[i] = (GENERAL_NAME){.type = name_types[san->type], .d.ia5 = &strings[i]};
         if (sk_GENERAL_NAME_push(list, &general[i]) <= 0)
@@ -192,7 +199,7 @@ static long sans_encode(const struct names *names, uint8_t *out, size_t size)
     return length;
 }
 
-/* --- the other extensions ---------------------------------------------------------------------------------------------------------- */
+/* --- the other extensions --------------------------------------------------------------------------------- */
 
 static void add(struct workspace *work, int nid, bool critical, const uint8_t *der, size_t length)
 {
@@ -201,7 +208,8 @@ static void add(struct workspace *work, int nid, bool critical, const uint8_t *d
     work->extensions[i] = (struct extension){OBJ_nid2obj(nid), critical ? 0xff : 0, &work->values[i]};
 }
 
-/* Named bits: trailing zero bits go, as DER wants for them (X.690 section 11.2.2), so the flag of bit_string is not set. */
+/* Named bits: trailing zero bits go, as DER wants for them (X.690 section 11.2.2), so the flag of bit_string is not
+ * set. */
 static long usage_encode(uint32_t usage, uint8_t *out, size_t size)
 {
     uint8_t bits = (uint8_t)((usage & GRANT_DIGITAL_SIGNATURE ? 0x80 : 0) | (usage & GRANT_KEY_ENCIPHERMENT ? 0x20 : 0));
@@ -224,12 +232,14 @@ static long eku_encode(const struct grant *grant, uint8_t *out, size_t size)
     return length;
 }
 
-static int add_extensions(struct workspace *work, const struct authority *authority, const struct grant *grant, const ASN1_STRING *key)
+static int add_extensions(struct workspace *work, const struct authority *authority, const struct grant *grant,
+                          const ASN1_STRING *key)
 {
     static const uint8_t no_ca[] = {0x30, 0x00}; /* BasicConstraints with cA at its default, FALSE */
     work->extension_count = 0;
     add(work, NID_basic_constraints, true, no_ca, sizeof no_ca);
-    long usage = usage_encode(grant->usage, work->usage, sizeof work->usage), eku = eku_encode(grant, work->eku, sizeof work->eku);
+    long usage = usage_encode(grant->usage, work->usage, sizeof work->usage),
+         eku = eku_encode(grant, work->eku, sizeof work->eku);
     if (usage < 0 || eku < 0)
         return -1;
     add(work, NID_key_usage, true, work->usage, (size_t)usage);
@@ -249,7 +259,7 @@ static int add_extensions(struct workspace *work, const struct authority *author
     return 0;
 }
 
-/* --- the key ------------------------------------------------------------------------------------------------------------------------- */
+/* --- the key ---------------------------------------------------------------------------------------------- */
 
 /* The contents of the BIT STRING of SubjectPublicKeyInfo: as raw as they came, but for RSA. */
 static int key_bits(const struct public_key *key, struct workspace *work, ASN1_STRING *out)
@@ -258,7 +268,8 @@ static int key_bits(const struct public_key *key, struct workspace *work, ASN1_S
         *out = bit_string(key->material, key->length);
         return 0;
     }
-    uint8_t exponent[4] = {(uint8_t)(key->exponent >> 24), (uint8_t)(key->exponent >> 16), (uint8_t)(key->exponent >> 8), (uint8_t)key->exponent};
+    uint8_t exponent[4] = {(uint8_t)(key->exponent >> 24), (uint8_t)(key->exponent >> 16),
+                           (uint8_t)(key->exponent >> 8), (uint8_t)key->exponent};
     int zeros = 0;
     while (zeros < 3 && !exponent[zeros])
         zeros++;
@@ -278,7 +289,9 @@ static X509_ALGOR key_algorithm(enum key_kind kind, ASN1_TYPE *parameter)
     switch (kind) {
     case KEY_EC_P256:
     case KEY_EC_P384:
-        *parameter = (ASN1_TYPE){.type = V_ASN1_OBJECT, .value.object = OBJ_nid2obj(kind == KEY_EC_P256 ? NID_X9_62_prime256v1 : NID_secp384r1)};
+        *parameter =
+            (ASN1_TYPE){.type = V_ASN1_OBJECT,
+                        .value.object = OBJ_nid2obj(kind == KEY_EC_P256 ? NID_X9_62_prime256v1 : NID_secp384r1)};
         return (X509_ALGOR){OBJ_nid2obj(NID_X9_62_id_ecPublicKey), parameter};
     case KEY_RSA:
         *parameter = (ASN1_TYPE){.type = V_ASN1_NULL};
@@ -289,7 +302,7 @@ static X509_ALGOR key_algorithm(enum key_kind kind, ASN1_TYPE *parameter)
     return (X509_ALGOR){OBJ_nid2obj(NID_ED25519), NULL};
 }
 
-/* --- the whole ----------------------------------------------------------------------------------------------------------------------- */
+/* --- the whole -------------------------------------------------------------------------------------------- */
 
 static STACK_OF(X509_EXTENSION) *extension_list(struct workspace *work)
 {
@@ -299,22 +312,29 @@ static STACK_OF(X509_EXTENSION) *extension_list(struct workspace *work)
     return (STACK_OF(X509_EXTENSION) *)list;
 }
 
-static long body_encode(struct workspace *work, const struct authority *authority, const struct grant *grant, const struct floor_times *times,
-                        const struct serial *serial)
+static long body_encode(struct workspace *work, const struct authority *authority, const struct grant *grant,
+                        const struct floor_times *times, const struct serial *serial)
 {
     uint8_t version_bytes[] = {2}; /* v3 */
     size_t algorithm_length = 0;
     const uint8_t *algorithm_der = signer_algorithm(authority->key.type.kind, &algorithm_length);
     ASN1_STRING version = {.type = V_ASN1_INTEGER, .data = version_bytes, .length = 1};
     ASN1_STRING number = {.type = V_ASN1_INTEGER, .data = (uint8_t *)serial->bytes, .length = serial->length};
-    ASN1_STRING algorithm = ready_made(algorithm_der, algorithm_length), issuer = ready_made(authority->subject, authority->subject_length);
+    ASN1_STRING algorithm = ready_made(algorithm_der, algorithm_length),
+                issuer = ready_made(authority->subject, authority->subject_length);
     ASN1_STRING subject = ready_made(work->subject, subject_encode(grant->names.common_name, work->subject)), bits;
     ASN1_TYPE any_algorithm = any(&algorithm), any_issuer = any(&issuer), any_subject = any(&subject), parameter;
     X509_ALGOR key = key_algorithm(grant->key.type.kind, &parameter);
     if (key_bits(&grant->key, work, &bits) || add_extensions(work, authority, grant, &bits))
         return -1;
-    struct to_be_signed body = {&version, &number, &any_algorithm, &any_issuer, {ASN1_TIME_set(NULL, times->not_before), ASN1_TIME_set(NULL, times->not_after)},
-                                &any_subject, {&key, &bits}, extension_list(work)};
+    struct to_be_signed body = {&version,
+                                &number,
+                                &any_algorithm,
+                                &any_issuer,
+                                {ASN1_TIME_set(NULL, times->not_before), ASN1_TIME_set(NULL, times->not_after)},
+                                &any_subject,
+                                {&key, &bits},
+                                extension_list(work)};
     long length = body.validity.not_before && body.validity.not_after && body.extensions
                       ? encode(&body, ASN1_ITEM_rptr(to_be_signed), work->body, sizeof work->body)
                       : -1;
@@ -324,8 +344,8 @@ static long body_encode(struct workspace *work, const struct authority *authorit
     return length;
 }
 
-static int sign_body(struct workspace *work, size_t body_length, const struct authority *authority, struct signed_certificate *out,
-                     struct failure *failure)
+static int sign_body(struct workspace *work, size_t body_length, const struct authority *authority,
+                     struct signed_certificate *out, struct failure *failure)
 {
     size_t algorithm_length = 0, signature_length;
     const uint8_t *algorithm_der = signer_algorithm(authority->key.type.kind, &algorithm_length);
@@ -337,12 +357,14 @@ static int sign_body(struct workspace *work, size_t body_length, const struct au
     struct signed_object whole = {&any_body, &any_algorithm, &signature};
     long length = encode(&whole, ASN1_ITEM_rptr(signed_object), out->der, sizeof out->der);
     if (length < 0)
-        return failure_set(failure, FAILURE_BAD_REQUEST, "sans", "the certificate would be over %d bytes: fewer or shorter names", SIGNED_DER_MAX);
+        return failure_set(failure, FAILURE_BAD_REQUEST, "sans",
+                           "the certificate would be over %d bytes: fewer or shorter names", SIGNED_DER_MAX);
     out->length = (size_t)length;
     return 0;
 }
 
-int keeper_sign_grant(struct authority *authority, const struct grant *grant, int64_t now, struct signed_certificate *out, struct failure *failure)
+int keeper_sign_grant(struct authority *authority, const struct grant *grant, int64_t now,
+                      struct signed_certificate *out, struct failure *failure)
 {
     struct floor_times times;
     if (!authority->signer)
@@ -356,8 +378,10 @@ int keeper_sign_grant(struct authority *authority, const struct grant *grant, in
     struct serial serial;
     serial_draw(&serial);
     long body = body_encode(work, authority, grant, &times, &serial);
-    int result = body < 0 ? failure_set(failure, FAILURE_BAD_REQUEST, "sans", "the certificate would be over %d bytes: fewer or shorter names", SIGNED_DER_MAX)
-                          : sign_body(work, (size_t)body, authority, out, failure);
+    int result = body < 0
+                     ? failure_set(failure, FAILURE_BAD_REQUEST, "sans",
+                                   "the certificate would be over %d bytes: fewer or shorter names", SIGNED_DER_MAX)
+                     : sign_body(work, (size_t)body, authority, out, failure);
     ERR_clear_error();
     free(work);
     if (result)

@@ -22,11 +22,14 @@ struct signed_certificate {
     uint8_t der[SIGNED_DER_MAX];
 };
 
-/* A serial that nobody can guess and that sorts by time: 64 bits of nanoseconds since 1970, always higher than the one before, then 64 random bits. */
+/* A serial that nobody can guess and that sorts by time: 64 bits of nanoseconds since 1970, always higher than the
+ * one before, then 64 random bits. */
 void serial_draw(struct serial *out);
 
-/* Hold the grant against the floor, build, sign. 0, or -1 with the reason (FAILURE_LOCKED where the authority is). `now`: seconds since 1970.
+/* Hold the grant against the floor, build, sign. 0, or -1 with the reason (FAILURE_LOCKED where the authority is).
+ * `now`: seconds since 1970.
  * Counts nothing and writes nothing; not thread-safe for one authority. */
-int keeper_sign_grant(struct authority *authority, const struct grant *grant, int64_t now, struct signed_certificate *out, struct failure *failure);
+int keeper_sign_grant(struct authority *authority, const struct grant *grant, int64_t now,
+                      struct signed_certificate *out, struct failure *failure);
 
 #endif

@@ -63,10 +63,13 @@ static int load(struct counter *counter, struct failure *failure)
         got = pread(counter->fd, file, sizeof file, 0);
     while (got < 0 && errno == EINTR);
     struct counter found[SLOTS] = {{.fd = counter->fd}, {.fd = counter->fd}};
-    bool first = got == sizeof file && slot_read(file, &found[0]), second = got == sizeof file && slot_read(file + COUNTER_SLOT_SIZE, &found[1]);
+    bool first = got == sizeof file && slot_read(file, &found[0]),
+         second = got == sizeof file && slot_read(file + COUNTER_SLOT_SIZE, &found[1]);
     if (!first && !second)
-        return failure_set(failure, FAILURE_BAD_REQUEST, NULL, "%s: damaged: it says neither how much was signed nor which audit head was the last; "
-                           "restore it from a backup of the same moment as the index", COUNTER_FILE);
+        return failure_set(failure, FAILURE_BAD_REQUEST, NULL,
+                           "%s: damaged: it says neither how much was signed nor which audit head was the last; "
+                           "restore it from a backup of the same moment as the index",
+                           COUNTER_FILE);
     *counter = !second || (first && found[0].generation > found[1].generation) ? found[0] : found[1];
     return 0;
 }
@@ -106,7 +109,8 @@ static int store(struct counter *counter, const struct counter *wanted, struct f
         put = pwrite(counter->fd, slot, sizeof slot, (off_t)(next.generation % SLOTS * COUNTER_SLOT_SIZE));
     while (put < 0 && errno == EINTR);
     if (put != sizeof slot || fdatasync(counter->fd))
-        return failure_set(failure, FAILURE_INTERNAL, NULL, "the keeper's counter file cannot be written: %s", put < 0 || put == sizeof slot ? strerror(errno) : "no space");
+        return failure_set(failure, FAILURE_INTERNAL, NULL, "the keeper's counter file cannot be written: %s",
+                           put < 0 || put == sizeof slot ? strerror(errno) : "no space");
     *counter = next;
     return 0;
 }
@@ -123,16 +127,21 @@ int counter_take(struct counter *counter, struct failure *failure)
     return 0;
 }
 
-int counter_advance_head(struct counter *counter, uint64_t sequence, const uint8_t head[static AUDIT_HEAD_HASH_SIZE], struct failure *failure)
+int counter_advance_head(struct counter *counter, uint64_t sequence, const uint8_t head[static AUDIT_HEAD_HASH_SIZE],
+                         struct failure *failure)
 {
     if (counter->has_head && sequence < counter->sequence)
-        return failure_set(failure, FAILURE_CONFLICT, "sequence", "audit record %llu is older than %llu, whose head is signed already: records were cut off, or an older index was restored",
+        return failure_set(failure, FAILURE_CONFLICT, "sequence",
+                           "audit record %llu is older than %llu, whose head is signed already: records were cut "
+                           "off, or an older index was restored",
                            (unsigned long long)sequence, (unsigned long long)counter->sequence);
     if (counter->has_head && sequence == counter->sequence) {
         if (!memcmp(counter->head, head, sizeof counter->head))
             return 0;
-        return failure_set(failure, FAILURE_CONFLICT, "head", "audit record %llu has another head than the one that is signed already: records were altered",
-                           (unsigned long long)sequence);
+        return failure_set(
+            failure, FAILURE_CONFLICT, "head",
+            "audit record %llu has another head than the one that is signed already: records were altered",
+            (unsigned long long)sequence);
     }
     struct counter next = *counter;
     next.has_head = true;

@@ -65,8 +65,10 @@ static int encode_head(const struct authority *authority, const struct crl_plan 
     ASN1_STRING version = {.type = V_ASN1_INTEGER, .data = &version_byte, .length = 1};
     ASN1_STRING algorithm = {.type = V_ASN1_SEQUENCE, .data = (uint8_t *)algorithm_der, .length = (int)algorithm_length};
     ASN1_STRING issuer = {.type = V_ASN1_SEQUENCE, .data = authority->subject, .length = (int)authority->subject_length};
-    ASN1_TYPE any_algorithm = {.type = V_ASN1_SEQUENCE, .value.sequence = &algorithm}, any_issuer = {.type = V_ASN1_SEQUENCE, .value.sequence = &issuer};
-    struct list_head head = {&version, &any_algorithm, &any_issuer, ASN1_TIME_set(NULL, plan->this_update), ASN1_TIME_set(NULL, plan->next_update)};
+    ASN1_TYPE any_algorithm = {.type = V_ASN1_SEQUENCE, .value.sequence = &algorithm},
+              any_issuer = {.type = V_ASN1_SEQUENCE, .value.sequence = &issuer};
+    struct list_head head = {&version, &any_algorithm, &any_issuer, ASN1_TIME_set(NULL, plan->this_update),
+                             ASN1_TIME_set(NULL, plan->next_update)};
     int result = head.this_update && head.next_update ? encode_inner(&head, ASN1_ITEM_rptr(list_head), out) : -1;
     ASN1_TIME_free(head.this_update);
     ASN1_TIME_free(head.next_update);
@@ -76,7 +78,9 @@ static int encode_head(const struct authority *authority, const struct crl_plan 
 /* AuthorityKeyIdentifier and CRLNumber: RFC 5280 sections 5.2.1 and 5.2.3, both required of a conforming CA. */
 static int encode_tail(const struct authority *authority, const struct crl_plan *plan, struct crl_part *out)
 {
-    ASN1_STRING key_identifier = {.type = V_ASN1_OCTET_STRING, .data = authority->key_identifier, .length = (int)authority->key_identifier_length};
+    ASN1_STRING key_identifier = {.type = V_ASN1_OCTET_STRING,
+                                  .data = authority->key_identifier,
+                                  .length = (int)authority->key_identifier_length};
     ASN1_INTEGER *number = ASN1_INTEGER_new();
     struct list_tail tail = {.extensions = NULL};
     int result = -1;
@@ -112,7 +116,8 @@ static int check_plan(const struct crl_plan *plan, int64_t now, struct failure *
 }
 
 /* The headers in front: of tbsCertList, and of revokedCertificates where there are any. */
-static void assemble_head(const struct crl_part *inner, const struct crl_plan *plan, size_t tail_length, struct crl_part *out)
+static void assemble_head(const struct crl_part *inner, const struct crl_plan *plan, size_t tail_length,
+                          struct crl_part *out)
 {
     int entries = plan->count ? ASN1_object_size(1, (int)plan->length, V_ASN1_SEQUENCE) : 0;
     uint8_t *at = out->data;
@@ -124,22 +129,27 @@ static void assemble_head(const struct crl_part *inner, const struct crl_plan *p
     out->length = (size_t)(at - out->data);
 }
 
-static int begin(struct authority *authority, const struct crl_plan *plan, struct crl_stream *stream, struct crl_part *head, struct failure *failure)
+static int begin(struct authority *authority, const struct crl_plan *plan, struct crl_stream *stream,
+                 struct crl_part *head, struct failure *failure)
 {
     struct crl_part inner;
-    if (encode_head(authority, plan, &inner) || encode_tail(authority, plan, &stream->tail) || inner.length > CRL_PART_MAX - 16) {
+    if (encode_head(authority, plan, &inner) || encode_tail(authority, plan, &stream->tail) ||
+        inner.length > CRL_PART_MAX - 16) {
         ERR_clear_error();
         return failure_set(failure, FAILURE_INTERNAL, NULL, "the frame of the CRL could not be built");
     }
     assemble_head(&inner, plan, stream->tail.length, head);
-    if (signer_stream_begin(authority->signer, head->length + plan->length + stream->tail.length, &stream->signature, failure))
+    if (signer_stream_begin(authority->signer, head->length + plan->length + stream->tail.length, &stream->signature,
+                            failure))
         return -1;
     stream->left = *plan;
-    return signer_stream_add(stream->signature, head->data, head->length) ? failure_set(failure, FAILURE_INTERNAL, NULL, "hashing failed") : 0;
+    return signer_stream_add(stream->signature, head->data, head->length)
+               ? failure_set(failure, FAILURE_INTERNAL, NULL, "hashing failed")
+               : 0;
 }
 
-int crl_stream_begin(struct authority *authority, const struct crl_plan *plan, int64_t now, struct crl_stream **out, struct crl_part *head,
-                     struct failure *failure)
+int crl_stream_begin(struct authority *authority, const struct crl_plan *plan, int64_t now, struct crl_stream **out,
+                     struct crl_part *head, struct failure *failure)
 {
     if (!authority->signer)
         return failure_set(failure, FAILURE_LOCKED, NULL, "the CA key is locked; open it with: mtlsctl unlock");

@@ -3,7 +3,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * Number of entries and their encoded length are announced first, because DER puts lengths in front; any difference from what then comes ends it.
+ * Number of entries and their encoded length are announced first, because DER puts lengths in front; any difference
+ * from what then comes ends it.
  */
 #ifndef MTLSD_KEEPER_CRL_H
 #define MTLSD_KEEPER_CRL_H
@@ -30,12 +31,15 @@ struct crl_part {
 
 struct crl_stream;
 
-/* *head: from the header of the tbsCertList to the header of revokedCertificates, which is left out where count is 0. */
-int crl_stream_begin(struct authority *authority, const struct crl_plan *plan, int64_t now, struct crl_stream **out, struct crl_part *head,
-                     struct failure *failure);
+/* *head: from the header of the tbsCertList to the header of revokedCertificates, which is left out where count is 0.
+ * */
+int crl_stream_begin(struct authority *authority, const struct crl_plan *plan, int64_t now, struct crl_stream **out,
+                     struct crl_part *head, struct failure *failure);
 int crl_stream_add(struct crl_stream *stream, const struct crl_entry *entries, size_t count, struct failure *failure);
-/* The rest of the tbsCertList, and the signature as a BIT STRING, DER. Frees the stream, on success and on failure. */
-int crl_stream_finish(struct crl_stream *stream, struct crl_part *tail, struct crl_part *signature, struct failure *failure);
+/* The rest of the tbsCertList, and the signature as a BIT STRING, DER. Frees the stream, on success and on failure.
+ * */
+int crl_stream_finish(struct crl_stream *stream, struct crl_part *tail, struct crl_part *signature,
+                      struct failure *failure);
 void crl_stream_abort(struct crl_stream *stream); /* NULL is fine */
 
 #endif

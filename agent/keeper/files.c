@@ -23,12 +23,14 @@ int state_open(const char *path, int *directory, uid_t *owner, struct failure *f
         int error = errno;
         if (fd >= 0)
             close(fd);
-        return failure_set(failure, FAILURE_NOT_FOUND, "state", "%s: %s; `mtlsd init --state DIR --name NAME --seal METHOD` makes a CA", path,
+        return failure_set(failure, FAILURE_NOT_FOUND, "state",
+                           "%s: %s; `mtlsd init --state DIR --name NAME --seal METHOD` makes a CA", path,
                            strerror(error));
     }
     if (status.st_mode & 022) {
         close(fd);
-        return failure_set(failure, FAILURE_BAD_REQUEST, "state", "%s: others may write in it (mode %04o); try: chmod 700 %s", path,
+        return failure_set(failure, FAILURE_BAD_REQUEST, "state",
+                           "%s: others may write in it (mode %04o); try: chmod 700 %s", path,
                            (unsigned)status.st_mode & 07777, path);
     }
     *directory = fd;
@@ -59,9 +61,11 @@ static int read_open(int fd, const char *name, mode_t forbidden, uint8_t **data,
     if (fstat(fd, &status))
         return failure_set(failure, FAILURE_INTERNAL, NULL, "%s: %s", name, strerror(errno));
     if (!S_ISREG(status.st_mode) || status.st_size > STATE_FILE_MAX)
-        return failure_set(failure, FAILURE_BAD_REQUEST, NULL, "%s: not a plain file of at most %d bytes", name, STATE_FILE_MAX);
+        return failure_set(failure, FAILURE_BAD_REQUEST, NULL, "%s: not a plain file of at most %d bytes", name,
+                           STATE_FILE_MAX);
     if (status.st_mode & forbidden)
-        return failure_set(failure, FAILURE_BAD_REQUEST, NULL, "%s: others may reach it (mode %04o); try: chmod 600 %s", name,
+        return failure_set(failure, FAILURE_BAD_REQUEST, NULL,
+                           "%s: others may reach it (mode %04o); try: chmod 600 %s", name,
                            (unsigned)status.st_mode & 07777, name);
     size_t size = (size_t)status.st_size + 1, have = 0; /* one more, to see that it did not grow */
     uint8_t *buffer = memory_allocate(size);
@@ -69,7 +73,8 @@ static int read_open(int fd, const char *name, mode_t forbidden, uint8_t **data,
         return failure_set(failure, FAILURE_INTERNAL, NULL, "%s: no locked memory left for %zu bytes", name, size);
     if (read_all(fd, buffer, size, &have) || have == size) {
         memory_free(buffer);
-        return failure_set(failure, FAILURE_INTERNAL, NULL, "%s: %s", name, have == size ? "it changes while it is read" : strerror(errno));
+        return failure_set(failure, FAILURE_INTERNAL, NULL, "%s: %s", name,
+                           have == size ? "it changes while it is read" : strerror(errno));
     }
     *data = buffer;
     *length = have;
@@ -80,7 +85,8 @@ int file_read(int directory, const char *name, mode_t forbidden, uint8_t **data,
 {
     int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
-        return failure_set(failure, errno == ENOENT ? FAILURE_NOT_FOUND : FAILURE_BAD_REQUEST, NULL, "%s: %s", name, strerror(errno));
+        return failure_set(failure, errno == ENOENT ? FAILURE_NOT_FOUND : FAILURE_BAD_REQUEST, NULL, "%s: %s", name,
+                           strerror(errno));
     int result = read_open(fd, name, forbidden, data, length, failure);
     close(fd);
     return result;
@@ -114,7 +120,8 @@ static int put_in_place(int directory, const char *temporary, const char *name, 
     return unlinkat(directory, temporary, 0);
 }
 
-int file_write(int directory, const char *name, mode_t mode, bool replace, const void *data, size_t length, struct failure *failure)
+int file_write(int directory, const char *name, mode_t mode, bool replace, const void *data, size_t length,
+               struct failure *failure)
 {
     char temporary[128];
     uint64_t random;
@@ -129,9 +136,11 @@ int file_write(int directory, const char *name, mode_t mode, bool replace, const
     if (good && !put_in_place(directory, temporary, name, replace)) {
         if (!fsync(directory))
             return 0;
-        return failure_set(failure, FAILURE_INTERNAL, NULL, "%s is written but its directory could not be synced: %s", name, strerror(errno));
+        return failure_set(failure, FAILURE_INTERNAL, NULL, "%s is written but its directory could not be synced: %s",
+                           name, strerror(errno));
     }
     error = good ? errno : error;
     unlinkat(directory, temporary, 0);
-    return failure_set(failure, error == EEXIST ? FAILURE_CONFLICT : FAILURE_INTERNAL, NULL, "cannot write %s: %s", name, strerror(error));
+    return failure_set(failure, error == EEXIST ? FAILURE_CONFLICT : FAILURE_INTERNAL, NULL, "cannot write %s: %s",
+                       name, strerror(error));
 }

@@ -29,7 +29,8 @@ void floor_default(struct floor *floor)
         snprintf(floor->eku[floor->eku_count++], GRANT_OID_SIZE, "%s", words[i].oid);
 }
 
-/* Dotted decimal, at least three arcs of at most nine digits, no leading zeros (X.660); first arc 0 to 2, second under 40 below arc 2. */
+/* Dotted decimal, at least three arcs of at most nine digits, no leading zeros (X.660); first arc 0 to 2, second
+ * under 40 below arc 2. */
 static bool is_oid(const char *text)
 {
     unsigned long arcs = 0, first = 0;
@@ -68,9 +69,11 @@ int floor_allow_eku(struct floor *floor, const char *text, struct failure *failu
         if (!strcasecmp(text, words[i].word))
             oid = words[i].oid;
     if (!is_oid(oid) || strlen(oid) >= GRANT_OID_SIZE)
-        return failure_set(failure, FAILURE_BAD_REQUEST, "allow-eku", "'%s' is no OID in dotted decimal, such as 1.3.6.1.4.1.311.20.2.2", text);
+        return failure_set(failure, FAILURE_BAD_REQUEST, "allow-eku",
+                           "'%s' is no OID in dotted decimal, such as 1.3.6.1.4.1.311.20.2.2", text);
     if (!strcmp(oid, any_extended_key_usage))
-        return failure_set(failure, FAILURE_BAD_REQUEST, "allow-eku", "anyExtendedKeyUsage would lift the floor from under every other EKU");
+        return failure_set(failure, FAILURE_BAD_REQUEST, "allow-eku",
+                           "anyExtendedKeyUsage would lift the floor from under every other EKU");
     if (floor_has_eku(floor, oid))
         return 0;
     if (floor->eku_count == FLOOR_EKU_MAX)
@@ -90,11 +93,12 @@ int floor_permit_dns(struct floor *floor, const char *text, struct failure *fail
         snprintf(floor->permit_dns[floor->permit_count++], FLOOR_DNS_SIZE, "%s", san.value);
     san_clear(&san);
     if (!plain)
-        return failure_set(failure, FAILURE_BAD_REQUEST, "permit-dns", "'%s': a domain permits all names under it; write it without '*.'", text);
+        return failure_set(failure, FAILURE_BAD_REQUEST, "permit-dns",
+                           "'%s': a domain permits all names under it; write it without '*.'", text);
     return fits ? 0 : failure_set(failure, FAILURE_BAD_REQUEST, "permit-dns", "more than %d domains", FLOOR_PERMIT_MAX);
 }
 
-/* --- names ---------------------------------------------------------------------------------------------------------------------- */
+/* --- names ------------------------------------------------------------------------------------------------ */
 
 /* RFC 5280 section 4.2.1.10: the domain itself, or labels added to its left. Both are in canonical lower case. */
 static bool is_permitted(const struct floor *floor, const char *name)
@@ -102,21 +106,25 @@ static bool is_permitted(const struct floor *floor, const char *name)
     size_t length = strlen(name);
     for (size_t i = 0; i < floor->permit_count; i++) {
         size_t domain = strlen(floor->permit_dns[i]);
-        if (length >= domain && !strcasecmp(name + length - domain, floor->permit_dns[i]) && (length == domain || name[length - domain - 1] == '.'))
+        if (length >= domain && !strcasecmp(name + length - domain, floor->permit_dns[i]) &&
+            (length == domain || name[length - domain - 1] == '.'))
             return true;
     }
     return floor->permit_count == 0;
 }
 
-/* Verifiers read a CN that looks like a host name as one where there is no DNS SAN, and hold it against the constraints. */
+/* Verifiers read a CN that looks like a host name as one where there is no DNS SAN, and hold it against the
+ * constraints. */
 static bool looks_like_host(const char *name)
 {
-    return strchr(name, '.') && name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.*")] == '\0';
+    return strchr(name, '.') &&
+           name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.*")] == '\0';
 }
 
 static int refuse_outside(const char *field, const char *name, struct failure *failure)
 {
-    return failure_set(failure, FAILURE_BAD_REQUEST, field, "'%s' is outside the domains that this CA's name constraints permit", name);
+    return failure_set(failure, FAILURE_BAD_REQUEST, field,
+                       "'%s' is outside the domains that this CA's name constraints permit", name);
 }
 
 /* Parsed again here, by the same code that the agent used: the agent's word for it is not enough. */
@@ -152,15 +160,17 @@ static int judge_names(const struct floor *floor, const struct names *names, str
     if (!has_dns && looks_like_host(names->common_name) && !is_permitted(floor, names->common_name))
         return refuse_outside("name", names->common_name, failure);
     if (names->count == 0 && !names->common_name[0])
-        return failure_set(failure, FAILURE_BAD_REQUEST, "name", "neither a subject nor a SAN: nobody could be known by it");
+        return failure_set(failure, FAILURE_BAD_REQUEST, "name",
+                           "neither a subject nor a SAN: nobody could be known by it");
     return 0;
 }
 
-/* --- key, usage, EKU -------------------------------------------------------------------------------------------------------------- */
+/* --- key, usage, EKU -------------------------------------------------------------------------------------- */
 
 static bool same_key(const struct public_key *a, const struct public_key *b)
 {
-    return a->type.kind == b->type.kind && a->exponent == b->exponent && a->length == b->length && !memcmp(a->material, b->material, a->length);
+    return a->type.kind == b->type.kind && a->exponent == b->exponent && a->length == b->length &&
+           !memcmp(a->material, b->material, a->length);
 }
 
 static int judge_key(const struct floor_authority *authority, const struct grant *grant, struct failure *failure)
@@ -170,8 +180,10 @@ static int judge_key(const struct floor_authority *authority, const struct grant
     if (same_key(&grant->key, authority->key))
         return failure_set(failure, FAILURE_BAD_REQUEST, "key", "it is the CA's own key");
     if (grant->usage == 0 || (grant->usage & ~(uint32_t)(GRANT_DIGITAL_SIGNATURE | GRANT_KEY_ENCIPHERMENT)))
-        return failure_set(failure, FAILURE_BAD_REQUEST, "usage", "a key usage other than digitalSignature and keyEncipherment");
-    if ((grant->usage & GRANT_KEY_ENCIPHERMENT) && grant->key.type.kind != KEY_RSA) /* RFC 5480 section 3, RFC 8410 section 5 */
+        return failure_set(failure, FAILURE_BAD_REQUEST, "usage",
+                           "a key usage other than digitalSignature and keyEncipherment");
+    if ((grant->usage & GRANT_KEY_ENCIPHERMENT) &&
+        grant->key.type.kind != KEY_RSA) /* RFC 5480 section 3, RFC 8410 section 5 */
         return failure_set(failure, FAILURE_BAD_REQUEST, "usage", "keyEncipherment is for RSA keys alone");
     return 0;
 }
@@ -179,11 +191,14 @@ static int judge_key(const struct floor_authority *authority, const struct grant
 static int judge_eku(const struct floor *floor, const struct grant *grant, struct failure *failure)
 {
     if (grant->eku_count == 0 || grant->eku_count > GRANT_EKU_MAX)
-        return failure_set(failure, FAILURE_BAD_REQUEST, "eku", "%zu EKUs; from 1 to %d (none would mean every purpose)", grant->eku_count, GRANT_EKU_MAX);
+        return failure_set(failure, FAILURE_BAD_REQUEST, "eku",
+                           "%zu EKUs; from 1 to %d (none would mean every purpose)", grant->eku_count, GRANT_EKU_MAX);
     for (size_t i = 0; i < grant->eku_count; i++) {
         if (!floor_has_eku(floor, grant->eku[i]))
-            return failure_set(failure, FAILURE_BAD_REQUEST, "eku", "EKU %s is not allowed by the CA's floor; `mtlsd-keeper --reseal --allow-eku %s` allows it",
-                               grant->eku[i], grant->eku[i]);
+            return failure_set(
+                failure, FAILURE_BAD_REQUEST, "eku",
+                "EKU %s is not allowed by the CA's floor; `mtlsd-keeper --reseal --allow-eku %s` allows it",
+                grant->eku[i], grant->eku[i]);
         for (size_t j = 0; j < i; j++)
             if (!strcmp(grant->eku[i], grant->eku[j]))
                 return failure_set(failure, FAILURE_BAD_REQUEST, "eku", "EKU %s twice", grant->eku[i]);
@@ -191,7 +206,7 @@ static int judge_eku(const struct floor *floor, const struct grant *grant, struc
     return 0;
 }
 
-/* --- times -------------------------------------------------------------------------------------------------------------------------- */
+/* --- times ------------------------------------------------------------------------------------------------ */
 
 static int refuse_time(const char *field, const char *why, int64_t instant, struct failure *failure)
 {
@@ -200,8 +215,8 @@ static int refuse_time(const char *field, const char *why, int64_t instant, stru
     return failure_set(failure, FAILURE_BAD_REQUEST, field, "%s %s", why, text);
 }
 
-static int judge_times(const struct floor *floor, const struct floor_authority *authority, const struct grant *grant, int64_t now, struct floor_times *out,
-                       struct failure *failure)
+static int judge_times(const struct floor *floor, const struct floor_authority *authority, const struct grant *grant,
+                       int64_t now, struct floor_times *out, struct failure *failure)
 {
     int64_t begin = grant->not_before, end = grant->not_after;
     if (begin < 0 || begin > INSTANT_MAX || end < 0 || end > INSTANT_MAX)
@@ -210,12 +225,14 @@ static int judge_times(const struct floor *floor, const struct floor_authority *
         return refuse_time("notBefore", "more than an hour before the keeper's clock:", begin, failure);
     if (end <= begin || end <= now)
         return refuse_time("notAfter", "not after its beginning, or past already:", end, failure);
-    /* From its own beginning, and from now, so that nobody takes certificates for years in which the CA no longer trusts them. */
+    /* From its own beginning, and from now, so that nobody takes certificates for years in which the CA no longer
+     * trusts them. */
     if (end - begin > floor->max_life || end - now > floor->max_life + FLOOR_PAST_MAX) {
         char life[INSTANT_TEXT_SIZE], most[INSTANT_TEXT_SIZE];
         term_format(end - begin, life);
         term_format(floor->max_life, most);
-        return failure_set(failure, FAILURE_BAD_REQUEST, "life", "a life of %s, or an end so far from now, is over the CA's floor of %s", life, most);
+        return failure_set(failure, FAILURE_BAD_REQUEST, "life",
+                           "a life of %s, or an end so far from now, is over the CA's floor of %s", life, most);
     }
     if (authority->not_after <= now || begin >= authority->not_after)
         return refuse_time("notAfter", "the CA's own certificate ends at", authority->not_after, failure);
@@ -230,18 +247,18 @@ static int judge_times(const struct floor *floor, const struct floor_authority *
     return 0;
 }
 
-int floor_judge(const struct floor *floor, const struct floor_authority *authority, const struct grant *grant, int64_t now, struct floor_times *out,
-                struct failure *failure)
+int floor_judge(const struct floor *floor, const struct floor_authority *authority, const struct grant *grant,
+                int64_t now, struct floor_times *out, struct failure *failure)
 {
     struct floor_times times;
-    if (judge_names(floor, &grant->names, failure) || judge_eku(floor, grant, failure) || judge_key(authority, grant, failure) ||
-        judge_times(floor, authority, grant, now, &times, failure))
+    if (judge_names(floor, &grant->names, failure) || judge_eku(floor, grant, failure) ||
+        judge_key(authority, grant, failure) || judge_times(floor, authority, grant, now, &times, failure))
         return -1;
     *out = times;
     return 0;
 }
 
-/* --- as bytes -------------------------------------------------------------------------------------------------------------------------- */
+/* --- as bytes --------------------------------------------------------------------------------------------- */
 
 long floor_write(const struct floor *floor, uint8_t out[static FLOOR_ENCODED_MAX])
 {

@@ -19,7 +19,8 @@ enum {
     FLOOR_PERMIT_MAX = 16,
     FLOOR_DNS_SIZE = 254,
     FLOOR_ENCODED_MAX = 8 * 1024,
-    FLOOR_PAST_MAX = 3600, /* seconds by which notBefore may lie behind the keeper's clock: a grant is planned and signed at once */
+    FLOOR_PAST_MAX =
+        3600, /* seconds by which notBefore may lie behind the keeper's clock: a grant is planned and signed at once */
 };
 #define FLOOR_MAX_LIFE_DEFAULT (INT64_C(825) * 86400) /* what Apple's and Google's clients accept of a private CA at most */
 
@@ -46,14 +47,15 @@ struct floor_times {
 
 /* clientAuth, serverAuth, emailProtection; 825 days; clamp; any name. */
 void floor_default(struct floor *floor);
-/* Allow one more EKU, by dotted OID or by the words clientAuth, serverAuth, emailProtection. -1 with BAD_REQUEST("allow-eku"). */
+/* Allow one more EKU, by dotted OID or by the words clientAuth, serverAuth, emailProtection. -1 with
+ * BAD_REQUEST("allow-eku"). */
 int floor_allow_eku(struct floor *floor, const char *text, struct failure *failure);
 /* Permit names at and under a domain. -1 with BAD_REQUEST("permit-dns"). */
 int floor_permit_dns(struct floor *floor, const char *text, struct failure *failure);
 
 /* Hold a grant against the floor at `now`. 0 with the times, or -1 with the field at fault. */
-int floor_judge(const struct floor *floor, const struct floor_authority *authority, const struct grant *grant, int64_t now, struct floor_times *out,
-                struct failure *failure);
+int floor_judge(const struct floor *floor, const struct floor_authority *authority, const struct grant *grant,
+                int64_t now, struct floor_times *out, struct failure *failure);
 
 /* The floor as bytes, for the sealed file. -1 where it does not fit, or is not one. */
 long floor_write(const struct floor *floor, uint8_t out[static FLOOR_ENCODED_MAX]);

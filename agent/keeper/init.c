@@ -22,8 +22,10 @@
 
 static const char *const warnings[] = {
     [SEAL_NONE] = "warning: sealed with nothing: whoever reads ca.key, a backup or a stolen disk holds the CA",
-    [SEAL_PASSPHRASE] = "note: the CA starts locked, and waits for `mtlsctl unlock` after each start; the passphrase cannot be recovered",
-    [SEAL_SECRET] = "note: whoever has both ca.key and the secret holds the CA: keep the secret off the disk and out of the backups that hold ca.key",
+    [SEAL_PASSPHRASE] = "note: the CA starts locked, and waits for `mtlsctl unlock` after each start; the passphrase "
+                        "cannot be recovered",
+    [SEAL_SECRET] = "note: whoever has both ca.key and the secret holds the CA: keep the secret off the disk and out "
+                    "of the backups that hold ca.key",
 };
 
 /* The directory, made where only its last part is missing; then the user that it is for. */
@@ -37,7 +39,8 @@ static int enter_state(const struct options *options, bool make, int *directory,
     if (make && !made && errno != EEXIST)
         return failure_set(failure, FAILURE_BAD_REQUEST, "state", "cannot make %s: %s", options->state, strerror(errno));
     if (made && options->user && lchown(options->state, account.uid, account.gid))
-        return failure_set(failure, FAILURE_BAD_REQUEST, "state", "cannot give %s to %s: %s", options->state, options->user, strerror(errno));
+        return failure_set(failure, FAILURE_BAD_REQUEST, "state", "cannot give %s to %s: %s", options->state,
+                           options->user, strerror(errno));
     return state_open(options->state, directory, &owner, failure);
 }
 
@@ -54,7 +57,8 @@ static int refuse_existing(int directory, const char *path, struct failure *fail
     static const char *const names[] = {CA_KEY_FILE, CA_CERTIFICATE_FILE, COUNTER_FILE};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (file_exists(directory, names[i]))
-            return failure_set(failure, FAILURE_CONFLICT, "state", "%s/%s is there: a CA is never overwritten; choose another directory", path, names[i]);
+            return failure_set(failure, FAILURE_CONFLICT, "state",
+                               "%s/%s is there: a CA is never overwritten; choose another directory", path, names[i]);
     return 0;
 }
 
@@ -74,18 +78,20 @@ static int apply_floor(const struct options *options, struct floor *floor, struc
 }
 
 /* What the seal wants: a file, or the terminal. */
-static int read_secret(enum seal_method method, const char *passphrase_file, const char *secret_file, const char *prompt, bool confirm,
-                       struct secret *out, struct failure *failure)
+static int read_secret(enum seal_method method, const char *passphrase_file, const char *secret_file,
+                       const char *prompt, bool confirm, struct secret *out, struct failure *failure)
 {
     switch (method) {
     case SEAL_NONE: *out = (struct secret){NULL, 0}; return 0;
     case SEAL_PASSPHRASE:
-        return passphrase_file ? secret_from_passphrase_file(passphrase_file, out, failure) : secret_from_terminal(prompt, confirm, out, failure);
+        return passphrase_file ? secret_from_passphrase_file(passphrase_file, out, failure)
+                               : secret_from_terminal(prompt, confirm, out, failure);
     case SEAL_SECRET:
         if (secret_file)
             return secret_from_file(secret_file, out, failure);
     }
-    return failure_set(failure, FAILURE_BAD_REQUEST, "secret-file", "a file with 32 bytes is wanted; `openssl rand -hex 32 > FILE` makes one");
+    return failure_set(failure, FAILURE_BAD_REQUEST, "secret-file",
+                       "a file with 32 bytes is wanted; `openssl rand -hex 32 > FILE` makes one");
 }
 
 /* A CN of 1 to 64 characters: asked before any work, with the field's name. */
@@ -95,22 +101,28 @@ static int check_name(const char *name, struct failure *failure)
     return names_set_common_name(&names, name, strlen(name), "name", failure);
 }
 
-static int make_certificate(const struct options *options, const struct floor *floor, const uint8_t *pkcs8, size_t pkcs8_length, char **pem,
-                            size_t *length, struct failure *failure)
+static int make_certificate(const struct options *options, const struct floor *floor, const uint8_t *pkcs8,
+                            size_t pkcs8_length, char **pem, size_t *length, struct failure *failure)
 {
     int64_t now = time(NULL);
-    const struct authority_wish wish = {options->name, now - GRANT_BACKDATE, now + options->days * 86400, floor, pkcs8, pkcs8_length};
+    const struct authority_wish wish = {options->name, now - GRANT_BACKDATE, now + options->days * 86400, floor,
+                                        pkcs8,         pkcs8_length};
     return authority_make(&wish, pem, length, failure);
 }
 
 /* The certificate last: where it is, the rest is. */
-static int write_all(int directory, const uint8_t *sealed, size_t sealed_length, const char *pem, size_t pem_length, struct failure *failure)
+static int write_all(int directory, const uint8_t *sealed, size_t sealed_length, const char *pem, size_t pem_length,
+                     struct failure *failure)
 {
-    return file_write(directory, CA_KEY_FILE, 0600, false, sealed, sealed_length, failure) || counter_create(directory, failure) ||
-           file_write(directory, CA_CERTIFICATE_FILE, 0644, false, pem, pem_length, failure) ? -1 : 0;
+    return file_write(directory, CA_KEY_FILE, 0600, false, sealed, sealed_length, failure) ||
+                   counter_create(directory, failure) ||
+                   file_write(directory, CA_CERTIFICATE_FILE, 0644, false, pem, pem_length, failure)
+               ? -1
+               : 0;
 }
 
-static int make_authority(const struct options *options, int directory, const struct secret *secret, struct failure *failure)
+static int make_authority(const struct options *options, int directory, const struct secret *secret,
+                          struct failure *failure)
 {
     struct floor floor;
     uint8_t *pkcs8 __attribute__((cleanup(memory_cleanup))) = NULL, *sealed __attribute__((cleanup(memory_cleanup))) = NULL;
@@ -137,25 +149,27 @@ int init_run(const struct options *options, struct failure *failure)
         return -1;
     memory_begin_secret();
     int result = refuse_existing(directory, options->state, failure) ||
-                         read_secret(options->seal, options->passphrase_file, options->secret_file, "Passphrase for the CA key", true, &secret, failure) ||
+                         read_secret(options->seal, options->passphrase_file, options->secret_file,
+                                     "Passphrase for the CA key", true, &secret, failure) ||
                          become_user(options, failure) || make_authority(options, directory, &secret, failure)
-                     ? -1 : 0;
+                     ? -1
+                     : 0;
     secret_clear(&secret);
     close(directory);
     if (result)
         return -1;
     key_type_format(type, key);
-    printf("CA '%s' made in %s: %s key, %lld days, sealed with %s\n", options->name, options->state, key, (long long)options->days,
-           seal_method_name(options->seal));
+    printf("CA '%s' made in %s: %s key, %lld days, sealed with %s\n", options->name, options->state, key,
+           (long long)options->days, seal_method_name(options->seal));
     fprintf(stderr, "mtlsd-keeper: %s\n", warnings[options->seal]);
     return 0;
 }
 
-/* --- reseal -------------------------------------------------------------------------------------------------------------------------- */
+/* --- reseal ----------------------------------------------------------------------------------------------- */
 
 /* The new secret: a new one where the seal changes or one is named, else the old one again. */
-static int read_new_secret(const struct options *options, enum seal_method old, enum seal_method method, const struct secret *old_secret,
-                           struct secret *out, struct failure *failure)
+static int read_new_secret(const struct options *options, enum seal_method old, enum seal_method method,
+                           const struct secret *old_secret, struct secret *out, struct failure *failure)
 {
     if (method == old && !options->new_passphrase_file && !options->new_secret_file && !options->has_seal) {
         uint8_t *copy = old_secret->length ? memory_allocate(old_secret->length) : NULL;
@@ -166,10 +180,12 @@ static int read_new_secret(const struct options *options, enum seal_method old, 
         *out = (struct secret){copy, old_secret->length};
         return 0;
     }
-    return read_secret(method, options->new_passphrase_file, options->new_secret_file, "New passphrase for the CA key", true, out, failure);
+    return read_secret(method, options->new_passphrase_file, options->new_secret_file,
+                       "New passphrase for the CA key", true, out, failure);
 }
 
-static int reseal(const struct options *options, int directory, const uint8_t *file, size_t file_length, struct failure *failure)
+static int reseal(const struct options *options, int directory, const uint8_t *file, size_t file_length,
+                  struct failure *failure)
 {
     struct floor floor;
     struct secret secret = {NULL, 0}, next = {NULL, 0};
@@ -179,18 +195,22 @@ static int reseal(const struct options *options, int directory, const uint8_t *f
     if (seal_method_read(file, file_length, &old, failure))
         return -1;
     enum seal_method method = options->has_seal ? options->seal : old;
-    int result = read_secret(old, options->passphrase_file, options->secret_file, "Passphrase of the CA key", false, &secret, failure) ||
-                         vault_open(file, file_length, &secret, &floor, &pkcs8, &length, failure) || apply_floor(options, &floor, failure) ||
-                         read_new_secret(options, old, method, &secret, &next, failure) || become_user(options, failure) ||
+    int result = read_secret(old, options->passphrase_file, options->secret_file, "Passphrase of the CA key", false,
+                             &secret, failure) ||
+                         vault_open(file, file_length, &secret, &floor, &pkcs8, &length, failure) ||
+                         apply_floor(options, &floor, failure) ||
+                         read_new_secret(options, old, method, &secret, &next, failure) ||
+                         become_user(options, failure) ||
                          vault_write(method, &next, &floor, pkcs8, length, &sealed, &sealed_length, failure) ||
                          file_write(directory, CA_KEY_FILE, 0600, true, sealed, sealed_length, failure)
-                     ? -1 : 0;
+                     ? -1
+                     : 0;
     secret_clear(&secret);
     secret_clear(&next);
     if (result)
         return -1;
-    printf("%s/%s sealed anew with %s; a keeper that runs has the old seal and floor until it is started again\n", options->state, CA_KEY_FILE,
-           seal_method_name(method));
+    printf("%s/%s sealed anew with %s; a keeper that runs has the old seal and floor until it is started again\n",
+           options->state, CA_KEY_FILE, seal_method_name(method));
     fprintf(stderr, "mtlsd-keeper: %s\n", warnings[method]);
     return 0;
 }
@@ -203,7 +223,10 @@ int reseal_run(const struct options *options, struct failure *failure)
     if (enter_state(options, false, &directory, failure))
         return -1;
     memory_begin_secret();
-    int result = file_read(directory, CA_KEY_FILE, 077, &file, &length, failure) || reseal(options, directory, file, length, failure) ? -1 : 0;
+    int result = file_read(directory, CA_KEY_FILE, 077, &file, &length, failure) ||
+                         reseal(options, directory, file, length, failure)
+                     ? -1
+                     : 0;
     close(directory);
     return result;
 }

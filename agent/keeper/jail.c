@@ -49,9 +49,10 @@ static int set_limits(struct failure *failure)
     return 0;
 }
 
-/* --- Landlock ------------------------------------------------------------------------------------------------------------------------ */
+/* --- Landlock --------------------------------------------------------------------------------------------- */
 
-/* As of ABI 6; the header of the oldest kernel we build on knows the first member alone, and an older kernel takes a shorter structure. */
+/* As of ABI 6; the header of the oldest kernel we build on knows the first member alone, and an older kernel takes a
+ * shorter structure. */
 struct ruleset {
     uint64_t files, network, scoped;
 };
@@ -91,20 +92,43 @@ static int landlock_enter(struct failure *failure)
     return 1;
 }
 
-/* --- seccomp -------------------------------------------------------------------------------------------------------------------------- */
+/* --- seccomp ---------------------------------------------------------------------------------------------- */
 
 /* What a keeper that is up may do, and no more. */
 static const int allowed[] = {
     /* packets on what is open; new connections on the two listeners */
-    SCMP_SYS(recvfrom), SCMP_SYS(sendto), SCMP_SYS(sendmsg), SCMP_SYS(accept4), SCMP_SYS(ppoll), SCMP_SYS(poll), SCMP_SYS(close),
+    SCMP_SYS(recvfrom),
+    SCMP_SYS(sendto),
+    SCMP_SYS(sendmsg),
+    SCMP_SYS(accept4),
+    SCMP_SYS(ppoll),
+    SCMP_SYS(poll),
+    SCMP_SYS(close),
     /* the journal and the counter file */
-    SCMP_SYS(write), SCMP_SYS(pwrite64), SCMP_SYS(fdatasync),
+    SCMP_SYS(write),
+    SCMP_SYS(pwrite64),
+    SCMP_SYS(fdatasync),
     /* memory, locked as it is used */
-    SCMP_SYS(munmap), SCMP_SYS(brk), SCMP_SYS(mlock), SCMP_SYS(munlock), SCMP_SYS(madvise),
+    SCMP_SYS(munmap),
+    SCMP_SYS(brk),
+    SCMP_SYS(mlock),
+    SCMP_SYS(munlock),
+    SCMP_SYS(madvise),
     /* time, randomness, who am I (libcrypto asks after a fork) */
-    SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(getrandom), SCMP_SYS(getpid), SCMP_SYS(geteuid), SCMP_SYS(getuid), SCMP_SYS(gettid),
+    SCMP_SYS(clock_gettime),
+    SCMP_SYS(gettimeofday),
+    SCMP_SYS(getrandom),
+    SCMP_SYS(getpid),
+    SCMP_SYS(geteuid),
+    SCMP_SYS(getuid),
+    SCMP_SYS(gettid),
     /* the C library's own */
-    SCMP_SYS(futex), SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigprocmask), SCMP_SYS(restart_syscall), SCMP_SYS(exit), SCMP_SYS(exit_group),
+    SCMP_SYS(futex),
+    SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(restart_syscall),
+    SCMP_SYS(exit),
+    SCMP_SYS(exit_group),
 };
 
 static int add_rules(scmp_filter_ctx filter)
@@ -122,7 +146,7 @@ static int add_rules(scmp_filter_ctx filter)
         error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
     /* Who is at the other end. */
     if (!error)
-        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(getsockopt), 1, SCMP_A1(SCMP_CMP_EQ, SOL_SOCKET));
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(getsockopt), 1, SCMP_A1(SCMP_CMP_EQ, SOL_SOCKET, 0));
     return error;
 }
 

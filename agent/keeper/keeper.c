@@ -40,7 +40,8 @@ static int open_key(struct keeper *keeper, const struct secret *secret, struct f
     uint8_t *pkcs8 __attribute__((cleanup(memory_cleanup))) = NULL;
     size_t length;
     struct signer *signer = NULL;
-    if (vault_open(keeper->sealed, keeper->sealed_length, secret, &floor, &pkcs8, &length, failure) || signer_open(pkcs8, length, &signer, failure))
+    if (vault_open(keeper->sealed, keeper->sealed_length, secret, &floor, &pkcs8, &length, failure) ||
+        signer_open(pkcs8, length, &signer, failure))
         return -1;
     if (authority_open(&keeper->authority, signer, &floor, failure)) {
         signer_close(signer);
@@ -54,7 +55,8 @@ int keeper_unlock(struct keeper *keeper, const struct secret *passphrase, struct
     if (keeper_is_open(keeper))
         return 0;
     if (keeper->method != SEAL_PASSPHRASE && passphrase->length)
-        return failure_set(failure, FAILURE_BAD_REQUEST, "passphrase", "the key is not sealed with a passphrase (method %s)", seal_method_name(keeper->method));
+        return failure_set(failure, FAILURE_BAD_REQUEST, "passphrase",
+                           "the key is not sealed with a passphrase (method %s)", seal_method_name(keeper->method));
     int result = open_key(keeper, keeper->method == SEAL_PASSPHRASE ? passphrase : &keeper->secret, failure);
     memory_wipe_stack();
     keeper->changes += result == 0;

@@ -25,12 +25,13 @@ struct keeper {
     struct secret secret;     /* of SEAL_SECRET: kept, so that a locked CA can be opened again without a path */
     uid_t owner;              /* of the state directory: may unlock, as root may */
     char walls[KEEPER_WALLS_SIZE];
-    uint64_t changes;         /* of what KEEPER_STATE says: counted, so that each connection knows what it has not told yet */
+    uint64_t changes; /* of what KEEPER_STATE says: counted, so that each connection knows what it has not told yet */
 };
 
 /* Read ca.crt, ca.key and counter. Nothing is opened yet. */
 int keeper_load(struct keeper *keeper, int directory, struct failure *failure);
-/* Open the key: with this passphrase, or by what the keeper has (passphrase empty) where it is sealed by a secret or not at all. */
+/* Open the key: with this passphrase, or by what the keeper has (passphrase empty) where it is sealed by a secret or
+ * not at all. */
 int keeper_unlock(struct keeper *keeper, const struct secret *passphrase, struct failure *failure);
 void keeper_lock(struct keeper *keeper);
 bool keeper_is_open(const struct keeper *keeper);

@@ -3,7 +3,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * A packet that is not a message is the work of a bug or of an attacker, and ends the keeper. A wrong value in a grant came from somebody's
+ * A packet that is not a message is the work of a bug or of an attacker, and ends the keeper. A wrong value in a
+ * grant came from somebody's
  * request, and is refused by name.
  */
 #include "agent/keeper/link.h"
@@ -24,7 +25,7 @@ void link_init(struct link *link)
     link->fd = -1;
 }
 
-/* --- answers ------------------------------------------------------------------------------------------------------------------------- */
+/* --- answers ---------------------------------------------------------------------------------------------- */
 
 /* 1: sent, 0: not now, -1: the connection is of no use */
 static int send_now(int fd, const uint8_t *data, size_t length)
@@ -80,7 +81,7 @@ static void answer_bytes(struct link *link, enum keeper_message type, uint64_t i
     answer(link, &packet);
 }
 
-/* --- grants -------------------------------------------------------------------------------------------------------------------------- */
+/* --- grants ----------------------------------------------------------------------------------------------- */
 
 /* Counted before it is made: a signature that nobody counted must not exist. */
 static void handle_grant(struct link *link, struct keeper *keeper, const struct keeper_packet *packet, int64_t now)
@@ -97,7 +98,7 @@ static void handle_grant(struct link *link, struct keeper *keeper, const struct 
     answer(link, &signed_packet);
 }
 
-/* --- CRL ----------------------------------------------------------------------------------------------------------------------------- */
+/* --- CRL -------------------------------------------------------------------------------------------------- */
 
 static void end_crl(struct link *link, struct failure *failure)
 {
@@ -112,8 +113,9 @@ static void handle_crl_begin(struct link *link, struct keeper *keeper, const str
 {
     struct failure failure;
     struct crl_part head;
-    const struct crl_plan plan = {packet->u.crl_begin.number, packet->u.crl_begin.this_update, packet->u.crl_begin.next_update,
-                                  packet->u.crl_begin.count, packet->u.crl_begin.length};
+    const struct crl_plan plan = {packet->u.crl_begin.number, packet->u.crl_begin.this_update,
+                                  packet->u.crl_begin.next_update, packet->u.crl_begin.count,
+                                  packet->u.crl_begin.length};
     if (link->crl) {
         failure_set(&failure, FAILURE_BUSY, NULL, "another CRL is being signed");
         answer_refused(link, packet->id, &failure);
@@ -143,7 +145,8 @@ static bool is_current_crl(struct link *link, const struct keeper_packet *packet
 static void handle_crl_entries(struct link *link, const struct keeper_packet *packet)
 {
     struct failure failure;
-    if (is_current_crl(link, packet) && crl_stream_add(link->crl, packet->u.crl_entries.entries, packet->u.crl_entries.count, &failure))
+    if (is_current_crl(link, packet) &&
+        crl_stream_add(link->crl, packet->u.crl_entries.entries, packet->u.crl_entries.count, &failure))
         end_crl(link, &failure);
 }
 
@@ -171,9 +174,10 @@ static void handle_crl_end(struct link *link, struct keeper *keeper, const struc
     answer(link, &whole);
 }
 
-/* --- the audit head -------------------------------------------------------------------------------------------------------------------- */
+/* --- the audit head --------------------------------------------------------------------------------------- */
 
-static int sign_head(struct keeper *keeper, const struct keeper_packet *packet, int64_t now, uint8_t *signature, size_t *length, struct failure *failure)
+static int sign_head(struct keeper *keeper, const struct keeper_packet *packet, int64_t now, uint8_t *signature,
+                     size_t *length, struct failure *failure)
 {
     uint8_t text[AUDIT_HEAD_SIZE];
     int64_t time = packet->u.head.time;
@@ -181,7 +185,8 @@ static int sign_head(struct keeper *keeper, const struct keeper_packet *packet, 
         return failure_set(failure, FAILURE_LOCKED, NULL, "the CA key is locked; open it with: mtlsctl unlock");
     if (time < now - CRL_TIME_SLACK || time > now + CRL_TIME_SLACK)
         return failure_set(failure, FAILURE_BAD_REQUEST, "time", "more than an hour from the keeper's clock");
-    if (counter_take(&keeper->counter, failure) || counter_advance_head(&keeper->counter, packet->u.head.sequence, packet->u.head.head, failure))
+    if (counter_take(&keeper->counter, failure) ||
+        counter_advance_head(&keeper->counter, packet->u.head.sequence, packet->u.head.head, failure))
         return -1;
     audit_head_encode(packet->u.head.sequence, packet->u.head.head, time, text);
     return signer_sign(keeper->authority.signer, text, sizeof text, signature, length, failure);
@@ -220,7 +225,7 @@ int link_handle(struct link *link, struct keeper *keeper, const uint8_t *data, s
     return result;
 }
 
-/* --- the connection -------------------------------------------------------------------------------------------------------------------- */
+/* --- the connection --------------------------------------------------------------------------------------- */
 
 static void tell(struct link *link, struct keeper *keeper)
 {

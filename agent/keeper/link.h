@@ -1,5 +1,6 @@
 /*
- * link.h - the keeper's end of the channel to the agent: packets in, answers out, never blocking, with a bounded window.
+ * link.h - the keeper's end of the channel to the agent: packets in, answers out, never blocking, with a bounded
+ * window.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -33,7 +34,8 @@ struct link {
     struct crl_stream *crl;
     uint64_t crl_id;
     bool crl_refused;               /* crl_id was refused: what still comes of it is dropped */
-    /* Room for one message at a time; not on the stack, whose lower part is locked and wiped for what libcrypto leaves there. */
+    /* Room for one message at a time; not on the stack, whose lower part is locked and wiped for what libcrypto
+     * leaves there. */
     uint8_t incoming[GRANT_PACKET_MAX], outgoing[GRANT_PACKET_MAX];
     struct signed_certificate made;
 };
@@ -55,7 +57,8 @@ enum link_result link_run(struct link *link, struct keeper *keeper, short events
 /* Tell the agent what changed, if something did. */
 void link_tell(struct link *link, struct keeper *keeper);
 
-/* One packet of the agent, answered by packets queued on the link: -1 where it is no message for a keeper. For the fuzzer too. */
+/* One packet of the agent, answered by packets queued on the link: -1 where it is no message for a keeper. For the
+ * fuzzer too. */
 int link_handle(struct link *link, struct keeper *keeper, const uint8_t *data, size_t length, int64_t now);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * log.h - what the keeper says to its journal: one line on standard error, nothing secret, nothing of a stranger unfiltered.
+ * log.h - what the keeper says to its journal: one line on standard error, nothing secret, nothing of a stranger
+ * unfiltered.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

@@ -33,18 +33,22 @@ static int open_state(const struct options *options, struct keeper *keeper, stru
     if (result || keeper->method != SEAL_SECRET)
         return result;
     if (!options->secret_file)
-        return failure_set(failure, FAILURE_BAD_REQUEST, "secret-file", "the key is sealed with a secret: give --secret-file FILE");
+        return failure_set(failure, FAILURE_BAD_REQUEST, "secret-file",
+                           "the key is sealed with a secret: give --secret-file FILE");
     return secret_from_file(options->secret_file, &keeper->secret, failure);
 }
 
 /* A path where one is given, else what systemd passed. */
-static int open_listener(const char *path, const char *inherited, mode_t mode, uid_t owner, int *fd, struct failure *failure)
+static int open_listener(const char *path, const char *inherited, mode_t mode, uid_t owner, int *fd,
+                         struct failure *failure)
 {
     return path ? socket_listen(path, mode, owner, fd, failure) : socket_inherited(inherited, fd, failure);
 }
 
-/* The agent's socket is open to all, and who connects is asked of the kernel; unlock.sock belongs to the owner of the state. */
-static int open_doors(const struct options *options, const struct keeper *keeper, const struct account *self, struct doors *doors, struct failure *failure)
+/* The agent's socket is open to all, and who connects is asked of the kernel; unlock.sock belongs to the owner of the
+ * state. */
+static int open_doors(const struct options *options, const struct keeper *keeper, const struct account *self,
+                      struct doors *doors, struct failure *failure)
 {
     struct account agent = *self;
     uid_t owner = self->uid == geteuid() ? (uid_t)-1 : self->uid;
@@ -53,13 +57,17 @@ static int open_doors(const struct options *options, const struct keeper *keeper
     *doors = (struct doors){-1, options->agent_fd, -1, -1, notify_interval(), agent.uid};
     if ((doors->agent >= 0 && socket_adopt(doors->agent, failure)) ||
         open_listener(options->socket, "keeper", 0666, owner, &doors->agent_listener, failure) ||
-        open_listener(options->unlock, "unlock", 0600, geteuid() == 0 ? keeper->owner : owner, &doors->unlock_listener, failure) ||
+        open_listener(options->unlock, "unlock", 0600, geteuid() == 0 ? keeper->owner : owner,
+                      &doors->unlock_listener, failure) ||
         notify_open(&doors->notify, failure))
         return -1;
     if (doors->agent < 0 && doors->agent_listener < 0)
-        return failure_set(failure, FAILURE_BAD_REQUEST, "socket", "nowhere to meet the agent: give --socket PATH, --agent-fd N, or an inherited socket named 'keeper'");
+        return failure_set(
+            failure, FAILURE_BAD_REQUEST, "socket",
+            "nowhere to meet the agent: give --socket PATH, --agent-fd N, or an inherited socket named 'keeper'");
     if (keeper->method == SEAL_PASSPHRASE && doors->unlock_listener < 0)
-        return failure_set(failure, FAILURE_BAD_REQUEST, "unlock", "the key is sealed with a passphrase and nobody could bring it: give --unlock PATH");
+        return failure_set(failure, FAILURE_BAD_REQUEST, "unlock",
+                           "the key is sealed with a passphrase and nobody could bring it: give --unlock PATH");
     return 0;
 }
 
@@ -90,7 +98,8 @@ static int serve(const struct options *options, struct failure *failure)
     if (!keeper)
         return failure_set(failure, FAILURE_INTERNAL, NULL, "no memory left");
     if ((options->user && account_find(options->user, &self, failure)) || open_state(options, keeper, failure) ||
-        open_doors(options, keeper, &self, &doors, failure) || enter_jail(&doors, &self, keeper, failure) || open_key(keeper, failure))
+        open_doors(options, keeper, &self, &doors, failure) || enter_jail(&doors, &self, keeper, failure) ||
+        open_key(keeper, failure))
         return -1;
     keeper_log("up, %s; walls: %s", keeper_is_open(keeper) ? "open" : "locked, waiting for a passphrase", keeper->walls);
     notify_send(doors.notify, "READY=1");
@@ -115,8 +124,8 @@ int main(int argc, char **argv)
 {
     struct options options;
     struct failure failure;
-    if (options_parse(argc, argv, &options, &failure) || memory_install(&failure) || signer_start(&failure) || sodium_init() < 0 ||
-        run(&options, &failure)) {
+    if (options_parse(argc, argv, &options, &failure) || memory_install(&failure) || signer_start(&failure) ||
+        sodium_init() < 0 || run(&options, &failure)) {
         keeper_log("%s", failure.reason);
         return failure_exit_code(failure.code) == 2 ? 2 : 1;
     }

@@ -32,7 +32,8 @@ static struct {
     struct header *free[CLASSES];
 } region;
 
-/* Sizes in steps of 16 up to 512, then four steps an octave: little is lost to rounding, and a freed block is soon wanted again. */
+/* Sizes in steps of 16 up to 512, then four steps an octave: little is lost to rounding, and a freed block is soon
+ * wanted again. */
 static bool find_class(size_t size, uint32_t *class, uint32_t *capacity)
 {
     if (size == 0)
@@ -66,7 +67,8 @@ static bool lock_to(const uint8_t *end)
 
 bool memory_contains(const void *address)
 {
-    return region.base && (const uint8_t *)address >= region.base && (const uint8_t *)address < region.base + MEMORY_REGION_SIZE;
+    return region.base && (const uint8_t *)address >= region.base &&
+           (const uint8_t *)address < region.base + MEMORY_REGION_SIZE;
 }
 
 const void *memory_base(void)
@@ -125,7 +127,8 @@ static void crypto_free(void *block, const char *file, int line)
         free(block);
 }
 
-/* A block of the ordinary heap has no size that we know, and libcrypto does not say: malloc's own word is enough, since blocks only move
+/* A block of the ordinary heap has no size that we know, and libcrypto does not say: malloc's own word is enough,
+ * since blocks only move
  * from there into the region while they grow. */
 
 static void *crypto_resize(void *block, size_t size, const char *file, int line)
@@ -181,7 +184,8 @@ static int refuse_lock(struct failure *failure, const char *what, size_t size)
     struct rlimit limit = {0};
     getrlimit(RLIMIT_MEMLOCK, &limit);
     return failure_set(failure, FAILURE_INTERNAL, NULL,
-                       "cannot lock %zu bytes of %s (%s; the limit is %llu bytes): the CA key is not held in memory that may be swapped; "
+                       "cannot lock %zu bytes of %s (%s; the limit is %llu bytes): the CA key is not held in memory "
+                       "that may be swapped; "
                        "raise it with LimitMEMLOCK=8M in the unit, or `ulimit -l 8192`",
                        size, what, strerror(error), (unsigned long long)limit.rlim_cur);
 }
@@ -189,12 +193,15 @@ static int refuse_lock(struct failure *failure, const char *what, size_t size)
 /* DONTDUMP: not in a core file; WIPEONFORK: a child, should there ever be one, finds zeros. */
 static int region_make(struct failure *failure)
 {
-    uint8_t *base = mmap(NULL, MEMORY_REGION_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    uint8_t *base =
+        mmap(NULL, MEMORY_REGION_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED)
-        return failure_set(failure, FAILURE_INTERNAL, NULL, "cannot reserve %d bytes: %s", MEMORY_REGION_SIZE, strerror(errno));
+        return failure_set(failure, FAILURE_INTERNAL, NULL, "cannot reserve %d bytes: %s", MEMORY_REGION_SIZE,
+                           strerror(errno));
     if (madvise(base, MEMORY_REGION_SIZE, MADV_DONTDUMP) || madvise(base, MEMORY_REGION_SIZE, MADV_WIPEONFORK)) {
         munmap(base, MEMORY_REGION_SIZE);
-        return failure_set(failure, FAILURE_INTERNAL, NULL, "cannot keep memory out of core files and children: %s", strerror(errno));
+        return failure_set(failure, FAILURE_INTERNAL, NULL, "cannot keep memory out of core files and children: %s",
+                           strerror(errno));
     }
     region.base = region.top = region.locked_end = base;
     if (!lock_to(base + 1)) {
@@ -230,7 +237,8 @@ int memory_lock_stack(struct failure *failure)
     return 0;
 }
 
-/* libcrypto's assembler leaves words of what it hashed, the private key among them (BN_generate_dsa_nonce), in frames that nobody clears. */
+/* libcrypto clears its heap, but not every frame: its assembler keeps words of what it works on, a private key among
+ * them, on the stack. */
 __attribute__((noinline)) void memory_wipe_stack(void)
 {
     uint8_t below[MEMORY_STACK_LOCKED - 1024];

@@ -3,9 +3,12 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * libcrypto's allocator is replaced before its first call. What it allocates until memory_begin_secret (tables of algorithms: 40 KiB that are in
- * everybody's libcrypto.so) comes from the ordinary heap; from then on everything comes from the region, and a block of the ordinary heap that
- * grows moves there. Blocks are wiped when they are freed. Locking is checked, not hoped for: where mlock fails, there is no memory.
+ * libcrypto's allocator is replaced before its first call. What it allocates until memory_begin_secret (tables of
+ * algorithms: 40 KiB that are in
+ * everybody's libcrypto.so) comes from the ordinary heap; from then on everything comes from the region, and a block
+ * of the ordinary heap that
+ * grows moves there. Blocks are wiped when they are freed. Locking is checked, not hoped for: where mlock fails,
+ * there is no memory.
  */
 #ifndef MTLSD_KEEPER_MEMORY_H
 #define MTLSD_KEEPER_MEMORY_H
@@ -33,7 +36,8 @@ enum {
     MEMORY_STACK_LOCKED = 24 * 1024,      /* of the stack below memory_lock_stack's caller: where libcrypto's frames lie */
 };
 
-/* Make the region and give it to libcrypto. Must come before any other call of libcrypto. -1 with what to do where memory cannot be locked. */
+/* Make the region and give it to libcrypto. Must come before any other call of libcrypto. -1 with what to do where
+ * memory cannot be locked. */
 int memory_install(struct failure *failure);
 /* From here on libcrypto allocates from the region alone. */
 void memory_begin_secret(void);

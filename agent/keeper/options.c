@@ -85,8 +85,11 @@ static int set_life(struct options *options, const char *value, size_t offset)
 static int set_key_type(struct options *options, const char *value, size_t offset)
 {
     (void)offset;
-    return key_type_parse(value, &options->key_type) || (options->key_type.kind == KEY_RSA && options->key_type.bits != 3072 && options->key_type.bits != 4096)
-               ? -1 : 0;
+    return key_type_parse(value, &options->key_type) ||
+                   (options->key_type.kind == KEY_RSA && options->key_type.bits != 3072 &&
+                    options->key_type.bits != 4096)
+               ? -1
+               : 0;
 }
 
 static int set_seal(struct options *options, const char *value, size_t offset)
@@ -182,18 +185,21 @@ static const struct option_row *row_find(const char *argument)
 
 static int check_modes(int argc, char **argv, const struct options *options, struct failure *failure)
 {
-    static const char *const names[] = {[MODE_SERVE] = "a running keeper", [MODE_INIT] = "--init", [MODE_RESEAL] = "--reseal"};
+    static const char *const names[] = {
+        [MODE_SERVE] = "a running keeper", [MODE_INIT] = "--init", [MODE_RESEAL] = "--reseal"};
     for (int i = 1; i < argc; i++) {
         const struct option_row *row = row_find(argv[i]);
         if (row && !(row->modes & 1 << options->mode))
-            return failure_set(failure, FAILURE_BAD_REQUEST, row->name, "--%s is not for %s", row->name, names[options->mode]);
+            return failure_set(failure, FAILURE_BAD_REQUEST, row->name, "--%s is not for %s", row->name,
+                               names[options->mode]);
         if (row && row->value && !strchr(argv[i], '='))
             i++;
     }
     if (!options->state)
         return failure_set(failure, FAILURE_BAD_REQUEST, "state", "--state DIR is missing");
     if (options->mode == MODE_INIT && (!options->name || !options->has_seal))
-        return failure_set(failure, FAILURE_BAD_REQUEST, options->name ? "seal" : "name", "--init wants --name NAME and --seal passphrase|secret-file|none");
+        return failure_set(failure, FAILURE_BAD_REQUEST, options->name ? "seal" : "name",
+                           "--init wants --name NAME and --seal passphrase|secret-file|none");
     return 0;
 }
 
@@ -213,8 +219,8 @@ int options_parse(int argc, char **argv, struct options *out, struct failure *fa
         if (row->value)
             value = value ? value + 1 : argv[++i];
         if (row->set(out, value, row->offset))
-            return failure_set(failure, FAILURE_BAD_REQUEST, row->name, "--%s %s: wants %s: %s", row->name, value ? value : "", row->value ? row->value : "nothing",
-                               row->meaning);
+            return failure_set(failure, FAILURE_BAD_REQUEST, row->name, "--%s %s: wants %s: %s", row->name,
+                               value ? value : "", row->value ? row->value : "nothing", row->meaning);
     }
     return out->mode == MODE_HELP ? 0 : check_modes(argc, argv, out, failure);
 }
@@ -239,7 +245,9 @@ int account_become(const struct account *account, struct failure *failure)
 {
     if (geteuid() == account->uid) /* nothing to become; in a user namespace setgroups(2) may be refused */
         return 0;
-    if (setgroups(0, NULL) || setresgid(account->gid, account->gid, account->gid) || setresuid(account->uid, account->uid, account->uid))
-        return failure_set(failure, FAILURE_BAD_REQUEST, "user", "cannot become uid %u: %s", (unsigned)account->uid, strerror(errno));
+    if (setgroups(0, NULL) || setresgid(account->gid, account->gid, account->gid) ||
+        setresuid(account->uid, account->uid, account->uid))
+        return failure_set(failure, FAILURE_BAD_REQUEST, "user", "cannot become uid %u: %s", (unsigned)account->uid,
+                           strerror(errno));
     return 0;
 }

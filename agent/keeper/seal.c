@@ -11,7 +11,12 @@
 #include "agent/keeper/memory.h"
 #include "proto/bytes.h"
 
-enum { VERSION = 1, OPERATIONS_MAX = 64, NONCE_SIZE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES, KEY_SIZE = crypto_aead_xchacha20poly1305_ietf_KEYBYTES };
+enum {
+    VERSION = 1,
+    OPERATIONS_MAX = 64,
+    NONCE_SIZE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
+    KEY_SIZE = crypto_aead_xchacha20poly1305_ietf_KEYBYTES
+};
 static const uint64_t memory_max = UINT64_C(1) << 30;
 static const char magic[8] = {'M', 'T', 'L', 'S', 'D', 'K', 'E', 'Y'};
 
@@ -71,12 +76,13 @@ static int header_read(const uint8_t *file, size_t length, struct seal_header *o
     memcpy(out->salt, read_bytes(&reader, sizeof out->salt), sizeof out->salt);
     memcpy(out->nonce, read_bytes(&reader, sizeof out->nonce), sizeof out->nonce);
     if (version != VERSION || reserved != 0 || method >= sizeof methods / sizeof methods[0])
-        return failure_set(failure, FAILURE_BAD_REQUEST, NULL, "ca.key: version %u, method %u: made by a newer mtlsd-keeper, or damaged", version,
+        return failure_set(failure, FAILURE_BAD_REQUEST, NULL,
+                           "ca.key: version %u, method %u: made by a newer mtlsd-keeper, or damaged", version,
                            method);
     out->method = (enum seal_method)method;
     if (out->method == SEAL_PASSPHRASE &&
-        (out->operations < crypto_pwhash_OPSLIMIT_MIN || out->operations > OPERATIONS_MAX || out->memory < crypto_pwhash_MEMLIMIT_MIN ||
-         out->memory > memory_max))
+        (out->operations < crypto_pwhash_OPSLIMIT_MIN || out->operations > OPERATIONS_MAX ||
+         out->memory < crypto_pwhash_MEMLIMIT_MIN || out->memory > memory_max))
         return failure_set(failure, FAILURE_BAD_REQUEST, NULL, "ca.key: Argon2id parameters out of bounds: damaged");
     return 0;
 }
@@ -91,26 +97,28 @@ int seal_method_read(const uint8_t *file, size_t length, enum seal_method *out, 
 }
 
 /* The key of the file from the secret. Each file has a salt of its own, so no two files share a key. */
-static int derive(const struct seal_header *header, const uint8_t *secret, size_t length, uint8_t key[static KEY_SIZE], struct failure *failure)
+static int derive(const struct seal_header *header, const uint8_t *secret, size_t length,
+                  uint8_t key[static KEY_SIZE], struct failure *failure)
 {
     if (header->method == SEAL_PASSPHRASE) {
         if (length == 0)
             return failure_set(failure, FAILURE_BAD_REQUEST, "passphrase", "the passphrase is empty");
-        if (crypto_pwhash(key, KEY_SIZE, (const char *)secret, length, header->salt, header->operations, (size_t)header->memory,
-                          crypto_pwhash_ALG_ARGON2ID13))
+        if (crypto_pwhash(key, KEY_SIZE, (const char *)secret, length, header->salt, header->operations,
+                          (size_t)header->memory, crypto_pwhash_ALG_ARGON2ID13))
             return failure_set(failure, FAILURE_INTERNAL, NULL, "Argon2id needs %llu MiB of memory that are not to be had",
                                (unsigned long long)header->memory >> 20);
         return 0;
     }
     if (length != (header->method == SEAL_SECRET ? SEAL_SECRET_SIZE : 0))
         return failure_set(failure, FAILURE_BAD_REQUEST, "secret", "the key is sealed with %s",
-                           header->method == SEAL_SECRET ? "a secret of 32 bytes: give --secret-file" : "nothing: no secret is wanted");
+                           header->method == SEAL_SECRET ? "a secret of 32 bytes: give --secret-file"
+                                                         : "nothing: no secret is wanted");
     crypto_generichash(key, KEY_SIZE, header->salt, sizeof header->salt, length ? secret : NULL, length);
     return 0;
 }
 
-int seal_close(enum seal_method method, const uint8_t *secret, size_t secret_length, const uint8_t *contents, size_t length, uint8_t **file,
-               size_t *file_length, struct failure *failure)
+int seal_close(enum seal_method method, const uint8_t *secret, size_t secret_length, const uint8_t *contents,
+               size_t length, uint8_t **file, size_t *file_length, struct failure *failure)
 {
     struct seal_header header = {.method = method};
     if (method == SEAL_PASSPHRASE) {
@@ -130,14 +138,15 @@ int seal_close(enum seal_method method, const uint8_t *secret, size_t secret_len
         return -1;
     }
     header_write(&header, out);
-    crypto_aead_xchacha20poly1305_ietf_encrypt(out + SEAL_HEADER_SIZE, NULL, contents, length, out, SEAL_HEADER_SIZE, NULL, header.nonce, key);
+    crypto_aead_xchacha20poly1305_ietf_encrypt(out + SEAL_HEADER_SIZE, NULL, contents, length, out, SEAL_HEADER_SIZE,
+                                               NULL, header.nonce, key);
     *file = out;
     *file_length = SEAL_OVERHEAD + length;
     return 0;
 }
 
-int seal_open(const uint8_t *file, size_t file_length, const uint8_t *secret, size_t secret_length, uint8_t **contents, size_t *length,
-              struct failure *failure)
+int seal_open(const uint8_t *file, size_t file_length, const uint8_t *secret, size_t secret_length,
+              uint8_t **contents, size_t *length, struct failure *failure)
 {
     struct seal_header header;
     if (header_read(file, file_length, &header, failure))
@@ -153,11 +162,14 @@ int seal_open(const uint8_t *file, size_t file_length, const uint8_t *secret, si
         memory_free(out);
         return -1;
     }
-    if (crypto_aead_xchacha20poly1305_ietf_decrypt(out, NULL, NULL, file + SEAL_HEADER_SIZE, file_length - SEAL_HEADER_SIZE, file, SEAL_HEADER_SIZE,
+    if (crypto_aead_xchacha20poly1305_ietf_decrypt(out, NULL, NULL, file + SEAL_HEADER_SIZE,
+                                                   file_length - SEAL_HEADER_SIZE, file, SEAL_HEADER_SIZE,
                                                    header.nonce, key)) {
         memory_free(out);
         return failure_set(failure, FAILURE_NOT_PERMITTED, NULL, "%s does not open ca.key, or the file was altered",
-                           header.method == SEAL_PASSPHRASE ? "this passphrase" : header.method == SEAL_SECRET ? "this secret" : "no secret");
+                           header.method == SEAL_PASSPHRASE ? "this passphrase"
+                           : header.method == SEAL_SECRET   ? "this secret"
+                                                            : "no secret");
     }
     *contents = out;
     *length = size;

@@ -29,7 +29,8 @@ static int take_passphrase(const char *from, uint8_t *data, size_t length, struc
         length--;
     if (length == 0 || length > UNLOCK_PASSPHRASE_MAX) {
         memory_free(data);
-        return failure_set(failure, FAILURE_BAD_REQUEST, "passphrase", "%s: the passphrase has %s", from, length ? "more than 1024 bytes" : "no letters");
+        return failure_set(failure, FAILURE_BAD_REQUEST, "passphrase", "%s: the passphrase has %s", from,
+                           length ? "more than 1024 bytes" : "no letters");
     }
     *out = (struct secret){data, length};
     return 0;
@@ -55,11 +56,13 @@ static int take_secret(const char *path, uint8_t *data, size_t length, struct se
     uint8_t *raw = memory_allocate(SEAL_SECRET_SIZE);
     size_t raw_length = 0;
     bool good = raw && length == 2 * SEAL_SECRET_SIZE &&
-                sodium_hex2bin(raw, SEAL_SECRET_SIZE, (const char *)data, length, NULL, &raw_length, NULL) == 0 && raw_length == SEAL_SECRET_SIZE;
+                sodium_hex2bin(raw, SEAL_SECRET_SIZE, (const char *)data, length, NULL, &raw_length, NULL) == 0 &&
+                raw_length == SEAL_SECRET_SIZE;
     memory_free(data);
     if (!good) {
         memory_free(raw);
-        return failure_set(failure, FAILURE_BAD_REQUEST, "secret-file", "%s: not 32 bytes, nor 64 hex digits; `openssl rand -hex 32` makes one", path);
+        return failure_set(failure, FAILURE_BAD_REQUEST, "secret-file",
+                           "%s: not 32 bytes, nor 64 hex digits; `openssl rand -hex 32` makes one", path);
     }
     *out = (struct secret){raw, SEAL_SECRET_SIZE};
     return 0;
@@ -70,8 +73,8 @@ static int read_credential(const char *path, uint8_t **data, size_t *length, str
 {
     const char *directory = getenv("CREDENTIALS_DIRECTORY");
     char full[PATH_MAX];
-    if (path[0] != '/' && directory && *directory && (size_t)snprintf(full, sizeof full, "%s/%s", directory, path) < sizeof full &&
-        access(full, F_OK) == 0)
+    if (path[0] != '/' && directory && *directory &&
+        (size_t)snprintf(full, sizeof full, "%s/%s", directory, path) < sizeof full && access(full, F_OK) == 0)
         return file_read(AT_FDCWD, full, OTHERS, data, length, failure);
     return file_read(AT_FDCWD, path, OTHERS, data, length, failure);
 }
@@ -128,14 +131,18 @@ int secret_from_terminal(const char *prompt, bool confirm, struct secret *out, s
     enum { LINE_SIZE = UNLOCK_PASSPHRASE_MAX + 2 };
     int terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
     if (terminal < 0)
-        return failure_set(failure, FAILURE_BAD_REQUEST, "passphrase", "no terminal to ask for a passphrase; give --passphrase-file FILE");
-    uint8_t *line = memory_allocate(LINE_SIZE), *again __attribute__((cleanup(memory_cleanup))) = memory_allocate(LINE_SIZE);
+        return failure_set(failure, FAILURE_BAD_REQUEST, "passphrase",
+                           "no terminal to ask for a passphrase; give --passphrase-file FILE");
+    uint8_t *line = memory_allocate(LINE_SIZE),
+            *again __attribute__((cleanup(memory_cleanup))) = memory_allocate(LINE_SIZE);
     ssize_t length = line && again ? prompt_once(terminal, prompt, line, LINE_SIZE) : -1;
-    bool same = !confirm || (length > 0 && prompt_once(terminal, "Again", again, LINE_SIZE) == length && !sodium_memcmp(line, again, (size_t)length));
+    bool same = !confirm || (length > 0 && prompt_once(terminal, "Again", again, LINE_SIZE) == length &&
+                             !sodium_memcmp(line, again, (size_t)length));
     close(terminal);
     if (length < 0 || !same) {
         memory_free(line);
-        return failure_set(failure, FAILURE_BAD_REQUEST, "passphrase", length < 0 ? "no passphrase was typed" : "the two passphrases differ");
+        return failure_set(failure, FAILURE_BAD_REQUEST, "passphrase",
+                           length < 0 ? "no passphrase was typed" : "the two passphrases differ");
     }
     return take_passphrase("terminal", line, (size_t)length, out, failure);
 }

@@ -3,7 +3,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * Order within a round: who unlocks, then the agent, then whoever knocks. The CRL needs no turn of its own: its slices come in packets
+ * Order within a round: who unlocks, then the agent, then whoever knocks. The CRL needs no turn of its own: its
+ * slices come in packets
  * between the grants.
  */
 #include "agent/keeper/serve.h"
@@ -78,7 +79,8 @@ static void accept_agent(struct link *link, struct keeper *keeper, const struct 
     link_open(link, keeper, fd);
 }
 
-static void fill(struct pollfd slots[static SLOTS], const struct link *link, const struct unlock *unlock, const struct doors *doors)
+static void fill(struct pollfd slots[static SLOTS], const struct link *link, const struct unlock *unlock,
+                 const struct doors *doors)
 {
     slots[SLOT_AGENT] = (struct pollfd){link->fd, link_events(link), 0};
     slots[SLOT_AGENT_LISTENER] = (struct pollfd){doors->agent_listener, POLLIN, 0};
@@ -87,9 +89,10 @@ static void fill(struct pollfd slots[static SLOTS], const struct link *link, con
         slots[SLOT_UNLOCK + i] = (struct pollfd){unlock->connections[i], POLLIN, 0};
 }
 
-/* What happened in one round. The state is told after each packet of unlock.sock: a CRL under way must hear of a locked key before its next slice. */
-static enum link_result run_round(struct pollfd slots[static SLOTS], struct link *link, struct unlock *unlock, struct keeper *keeper,
-                                  const struct doors *doors)
+/* What happened in one round. The state is told after each packet of unlock.sock: a CRL under way must hear of a
+ * locked key before its next slice. */
+static enum link_result run_round(struct pollfd slots[static SLOTS], struct link *link, struct unlock *unlock,
+                                  struct keeper *keeper, const struct doors *doors)
 {
     enum link_result result = LINK_FINE;
     for (size_t i = 0; i < UNLOCK_CONNECTIONS; i++)

@@ -3,7 +3,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * PKCS#8 is taken apart with templates of our own and the numbers handed to EVP_PKEY_fromdata: libcrypto's decoder framework would bring
+ * PKCS#8 is taken apart with templates of our own and the numbers handed to EVP_PKEY_fromdata: libcrypto's decoder
+ * framework would bring
  * 60 KiB of tables into locked memory. One EVP_PKEY_CTX is kept for all signatures.
  */
 #include "agent/keeper/signer.h"
@@ -29,14 +30,38 @@ static const struct scheme {
     uint8_t algorithm[ALGORITHM_MAX];
     uint8_t algorithm_length;
 } schemes[] = {
-    {KEY_EC_P256, EVP_PKEY_EC, "EC", "P-256", "ECDSA", "SHA256", /* ecdsa-with-SHA256, RFC 5758 section 3.2 */
-     {0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02}, 12},
-    {KEY_EC_P384, EVP_PKEY_EC, "EC", "P-384", "ECDSA", "SHA384", /* ecdsa-with-SHA384 */
-     {0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x03}, 12},
-    {KEY_ED25519, EVP_PKEY_ED25519, "ED25519", NULL, "ED25519", NULL, /* id-Ed25519, RFC 8410 section 3 */
-     {0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70}, 7},
-    {KEY_RSA, EVP_PKEY_RSA, "RSA", NULL, "RSA", "SHA256", /* sha256WithRSAEncryption, RFC 4055 section 5: parameters are NULL */
-     {0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b, 0x05, 0x00}, 15},
+    {KEY_EC_P256,
+     EVP_PKEY_EC,
+     "EC",
+     "P-256",
+     "ECDSA",
+     "SHA256", /* ecdsa-with-SHA256, RFC 5758 section 3.2 */
+     {0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02},
+     12},
+    {KEY_EC_P384,
+     EVP_PKEY_EC,
+     "EC",
+     "P-384",
+     "ECDSA",
+     "SHA384", /* ecdsa-with-SHA384 */
+     {0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x03},
+     12},
+    {KEY_ED25519,
+     EVP_PKEY_ED25519,
+     "ED25519",
+     NULL,
+     "ED25519",
+     NULL, /* id-Ed25519, RFC 8410 section 3 */
+     {0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70},
+     7},
+    {KEY_RSA,
+     EVP_PKEY_RSA,
+     "RSA",
+     NULL,
+     "RSA",
+     "SHA256", /* sha256WithRSAEncryption, RFC 4055 section 5: parameters are NULL */
+     {0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b, 0x05, 0x00},
+     15},
 };
 
 struct signer {
@@ -110,14 +135,18 @@ static int crypto_failure(struct failure *failure, const char *what)
     unsigned long error = ERR_get_error();
     const char *reason = error ? ERR_reason_error_string(error) : NULL;
     ERR_clear_error();
-    return failure_set(failure, FAILURE_INTERNAL, NULL, "%s: libcrypto says %s", what, reason ? reason : "no more than that");
+    return failure_set(failure, FAILURE_INTERNAL, NULL, "%s: libcrypto says %s", what,
+                       reason ? reason : "no more than that");
 }
 
 int signer_start(struct failure *failure)
 {
-    /* The default generator would load every cipher of libcrypto to find AES-CTR; this one (NIST SP 800-90A, 10.1.1) needs a digest. */
-    if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_NO_ADD_ALL_CIPHERS | OPENSSL_INIT_NO_ADD_ALL_DIGESTS |
-                                OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL) != 1 ||
+    /* The default generator would load every cipher of libcrypto to find AES-CTR; this one (NIST SP 800-90A, 10.1.1)
+     * needs a digest. */
+    if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_NO_ADD_ALL_CIPHERS |
+                                OPENSSL_INIT_NO_ADD_ALL_DIGESTS | OPENSSL_INIT_NO_LOAD_CONFIG |
+                                OPENSSL_INIT_NO_ATEXIT,
+                            NULL) != 1 ||
         RAND_set_DRBG_type(NULL, "HASH-DRBG", NULL, NULL, "SHA256") != 1)
         return crypto_failure(failure, "libcrypto does not start");
     return signer_prepare(failure);
@@ -168,14 +197,15 @@ int signer_generate(struct key_type type, uint8_t **pkcs8, size_t *length, struc
     return copy ? 0 : crypto_failure(failure, "the key pair could not be made");
 }
 
-/* --- from PKCS#8 to an open key ----------------------------------------------------------------------------------------------- */
+/* --- from PKCS#8 to an open key --------------------------------------------------------------------------- */
 
 static EVP_PKEY *key_from_parameters(const struct scheme *scheme, OSSL_PARAM_BLD *build)
 {
     EVP_PKEY *key = NULL;
     OSSL_PARAM *parameters = OSSL_PARAM_BLD_to_param(build);
     EVP_PKEY_CTX *context = parameters ? EVP_PKEY_CTX_new_from_name(NULL, scheme->name, NULL) : NULL;
-    if (!context || EVP_PKEY_fromdata_init(context) != 1 || EVP_PKEY_fromdata(context, &key, EVP_PKEY_KEYPAIR, parameters) != 1)
+    if (!context || EVP_PKEY_fromdata_init(context) != 1 ||
+        EVP_PKEY_fromdata(context, &key, EVP_PKEY_KEYPAIR, parameters) != 1)
         key = NULL;
     EVP_PKEY_CTX_free(context);
     if (parameters)
@@ -188,12 +218,15 @@ static EVP_PKEY *ec_open(const struct scheme *scheme, const uint8_t *data, int l
     EVP_PKEY *key = NULL;
     struct ec_private_key *inner = (void *)ASN1_item_d2i(NULL, &data, length, ASN1_ITEM_rptr(ec_private_key));
     OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
-    BIGNUM *number = inner && inner->public_key ? BN_bin2bn(inner->private_key->data, inner->private_key->length, BN_secure_new()) : NULL;
+    BIGNUM *number = inner && inner->public_key
+                         ? BN_bin2bn(inner->private_key->data, inner->private_key->length, BN_secure_new())
+                         : NULL;
     if (number) {
         BN_set_flags(number, BN_FLG_CONSTTIME);
         if (build && OSSL_PARAM_BLD_push_utf8_string(build, OSSL_PKEY_PARAM_GROUP_NAME, scheme->group, 0) &&
             OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_PRIV_KEY, number) &&
-            OSSL_PARAM_BLD_push_octet_string(build, OSSL_PKEY_PARAM_PUB_KEY, inner->public_key->data, (size_t)inner->public_key->length))
+            OSSL_PARAM_BLD_push_octet_string(build, OSSL_PKEY_PARAM_PUB_KEY, inner->public_key->data,
+                                             (size_t)inner->public_key->length))
             key = key_from_parameters(scheme, build);
     }
     OSSL_PARAM_BLD_free(build);
@@ -204,16 +237,18 @@ static EVP_PKEY *ec_open(const struct scheme *scheme, const uint8_t *data, int l
 
 static EVP_PKEY *rsa_open(const struct scheme *scheme, const uint8_t *data, int length)
 {
-    static const char *const names[RSA_NUMBERS] = {
-        OSSL_PKEY_PARAM_RSA_N, OSSL_PKEY_PARAM_RSA_E, OSSL_PKEY_PARAM_RSA_D, OSSL_PKEY_PARAM_RSA_FACTOR1, OSSL_PKEY_PARAM_RSA_FACTOR2,
-        OSSL_PKEY_PARAM_RSA_EXPONENT1, OSSL_PKEY_PARAM_RSA_EXPONENT2, OSSL_PKEY_PARAM_RSA_COEFFICIENT1};
+    static const char *const names[RSA_NUMBERS] = {OSSL_PKEY_PARAM_RSA_N,         OSSL_PKEY_PARAM_RSA_E,
+                                                   OSSL_PKEY_PARAM_RSA_D,         OSSL_PKEY_PARAM_RSA_FACTOR1,
+                                                   OSSL_PKEY_PARAM_RSA_FACTOR2,   OSSL_PKEY_PARAM_RSA_EXPONENT1,
+                                                   OSSL_PKEY_PARAM_RSA_EXPONENT2, OSSL_PKEY_PARAM_RSA_COEFFICIENT1};
     EVP_PKEY *key = NULL;
     struct rsa_private_key *inner = (void *)ASN1_item_d2i(NULL, &data, length, ASN1_ITEM_rptr(rsa_private_key));
     OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
     BIGNUM *numbers[RSA_NUMBERS] = {NULL};
     bool good = inner && build;
     if (good) {
-        const ASN1_INTEGER *const from[RSA_NUMBERS] = {inner->n, inner->e, inner->d, inner->p, inner->q, inner->dp, inner->dq, inner->qinv};
+        const ASN1_INTEGER *const from[RSA_NUMBERS] = {inner->n, inner->e,  inner->d,  inner->p,
+                                                       inner->q, inner->dp, inner->dq, inner->qinv};
         for (int i = 0; good && i < RSA_NUMBERS; i++)
             good = (numbers[i] = ASN1_INTEGER_to_BN(from[i], NULL)) && OSSL_PARAM_BLD_push_BN(build, names[i], numbers[i]);
     }
@@ -326,9 +361,10 @@ const struct public_key *signer_public_key(const struct signer *signer)
     return &signer->public_key;
 }
 
-/* --- signing ------------------------------------------------------------------------------------------------------------------------ */
+/* --- signing ---------------------------------------------------------------------------------------------- */
 
-static int sign_digest(struct signer *signer, const uint8_t *digest, size_t size, uint8_t *signature, size_t *length, struct failure *failure)
+static int sign_digest(struct signer *signer, const uint8_t *digest, size_t size, uint8_t *signature, size_t *length,
+                       struct failure *failure)
 {
     size_t room = SIGNATURE_MAX;
     if (EVP_PKEY_sign(signer->context, signature, &room, digest, size) != 1)
@@ -337,11 +373,13 @@ static int sign_digest(struct signer *signer, const uint8_t *digest, size_t size
     return 0;
 }
 
-int signer_sign(struct signer *signer, const void *data, size_t size, uint8_t signature[static SIGNATURE_MAX], size_t *length, struct failure *failure)
+int signer_sign(struct signer *signer, const void *data, size_t size, uint8_t signature[static SIGNATURE_MAX],
+                size_t *length, struct failure *failure)
 {
     if (!signer->context) {
         size_t room = SIGNATURE_MAX;
-        if (EVP_DigestSignInit(signer->hash, NULL, NULL, NULL, signer->key) != 1 || EVP_DigestSign(signer->hash, signature, &room, data, size) != 1)
+        if (EVP_DigestSignInit(signer->hash, NULL, NULL, NULL, signer->key) != 1 ||
+            EVP_DigestSign(signer->hash, signature, &room, data, size) != 1)
             return crypto_failure(failure, "signing failed");
         *length = room;
         return 0;
@@ -358,7 +396,8 @@ int signer_stream_begin(struct signer *signer, uint64_t size, struct signer_stre
 {
     if (!signer->context && size > BUFFERED_STREAM_MAX)
         return failure_set(failure, FAILURE_BAD_REQUEST, "crl",
-                           "an Ed25519 CA cannot sign a stream: a CRL of %llu bytes is over the %d MiB that it buffers (an EC or RSA CA has no such limit)",
+                           "an Ed25519 CA cannot sign a stream: a CRL of %llu bytes is over the %d MiB that it "
+                           "buffers (an EC or RSA CA has no such limit)",
                            (unsigned long long)size, BUFFERED_STREAM_MAX >> 20);
     struct signer_stream *stream = calloc(1, sizeof *stream);
     bool good = stream;
@@ -390,7 +429,8 @@ int signer_stream_add(struct signer_stream *stream, const void *data, size_t siz
     return 0;
 }
 
-int signer_stream_finish(struct signer_stream *stream, uint8_t signature[static SIGNATURE_MAX], size_t *length, struct failure *failure)
+int signer_stream_finish(struct signer_stream *stream, uint8_t signature[static SIGNATURE_MAX], size_t *length,
+                         struct failure *failure)
 {
     int result;
     uint8_t digest[EVP_MAX_MD_SIZE];

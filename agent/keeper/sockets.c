@@ -25,7 +25,8 @@ static int address_of(const char *path, struct sockaddr_un *address, socklen_t *
     memset(address, 0, sizeof *address);
     address->sun_family = AF_UNIX;
     if (size == 0 || size >= sizeof address->sun_path)
-        return failure_set(failure, FAILURE_BAD_REQUEST, "socket", "'%s': a socket's path has 1 to %zu bytes", path, sizeof address->sun_path - 1);
+        return failure_set(failure, FAILURE_BAD_REQUEST, "socket", "'%s': a socket's path has 1 to %zu bytes", path,
+                           sizeof address->sun_path - 1);
     memcpy(address->sun_path, path, size);
     *length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size + 1);
     return 0;
@@ -40,12 +41,15 @@ static int remove_stale(const char *path, const struct sockaddr_un *address, soc
     if (!S_ISSOCK(status.st_mode))
         return failure_set(failure, FAILURE_CONFLICT, "socket", "%s is there and is no socket", path);
     int probe = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bool live = probe >= 0 && (!connect(probe, (const struct sockaddr *)address, length) || (errno != ECONNREFUSED && errno != ENOENT));
+    bool live = probe >= 0 && (!connect(probe, (const struct sockaddr *)address, length) ||
+                               (errno != ECONNREFUSED && errno != ENOENT));
     if (probe >= 0)
         close(probe);
     if (live)
         return failure_set(failure, FAILURE_CONFLICT, "socket", "somebody listens on %s already", path);
-    return unlink(path) && errno != ENOENT ? failure_set(failure, FAILURE_BAD_REQUEST, "socket", "%s: %s", path, strerror(errno)) : 0;
+    return unlink(path) && errno != ENOENT
+               ? failure_set(failure, FAILURE_BAD_REQUEST, "socket", "%s: %s", path, strerror(errno))
+               : 0;
 }
 
 int socket_listen(const char *path, mode_t mode, uid_t owner, int *fd, struct failure *failure)
@@ -59,7 +63,8 @@ int socket_listen(const char *path, mode_t mode, uid_t owner, int *fd, struct fa
     bool good = listener >= 0 && !bind(listener, (const struct sockaddr *)&address, length);
     int error = errno;
     umask(before);
-    if (good && ((owner != (uid_t)-1 && lchown(path, owner, (gid_t)-1)) || chmod(path, mode) || listen(listener, BACKLOG))) {
+    if (good &&
+        ((owner != (uid_t)-1 && lchown(path, owner, (gid_t)-1)) || chmod(path, mode) || listen(listener, BACKLOG))) {
         good = false;
         error = errno;
         unlink(path);
@@ -77,10 +82,12 @@ static int check_socket(int fd, int listening, struct failure *failure)
 {
     int type = 0, accepts = 0, flags = fcntl(fd, F_GETFL);
     socklen_t size = sizeof type;
-    if (flags < 0 || getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) || getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepts, &size))
+    if (flags < 0 || getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) ||
+        getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepts, &size))
         return failure_set(failure, FAILURE_BAD_REQUEST, "socket", "descriptor %d is no socket: %s", fd, strerror(errno));
     if (type != SOCK_SEQPACKET || !accepts != !listening)
-        return failure_set(failure, FAILURE_BAD_REQUEST, "socket", "descriptor %d is not a %s SOCK_SEQPACKET socket", fd, listening ? "listening" : "connected");
+        return failure_set(failure, FAILURE_BAD_REQUEST, "socket", "descriptor %d is not a %s SOCK_SEQPACKET socket",
+                           fd, listening ? "listening" : "connected");
     if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC))
         return failure_set(failure, FAILURE_BAD_REQUEST, "socket", "descriptor %d: %s", fd, strerror(errno));
     return 0;

@@ -1,5 +1,6 @@
 /*
- * sockets.h - the keeper's sockets: made under a path, inherited from systemd, or handed over by mtlsd; and the notify socket.
+ * sockets.h - the keeper's sockets: made under a path, inherited from systemd, or handed over by mtlsd; and the
+ * notify socket.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -10,7 +11,8 @@
 
 #include "proto/failure.h"
 
-/* A listening SOCK_SEQPACKET socket at `path`, non-blocking, owned by `owner` (-1: as it comes). A stale socket in the way is removed, a live one not. */
+/* A listening SOCK_SEQPACKET socket at `path`, non-blocking, owned by `owner` (-1: as it comes). A stale socket in
+ * the way is removed, a live one not. */
 int socket_listen(const char *path, mode_t mode, uid_t owner, int *fd, struct failure *failure);
 /* What systemd passed under this name in LISTEN_FDNAMES (sd_listen_fds(3)); *fd -1 where there is none. */
 int socket_inherited(const char *name, int *fd, struct failure *failure);

@@ -57,7 +57,8 @@ static size_t say(char out[static UNLOCK_ANSWER_MAX + 1], enum unlock_answer cod
     return strlen(out);
 }
 
-/* Three may be wrong in a row for nothing, since a person mistypes; then 1, 2, 4 ... 30 seconds in which nobody is heard. */
+/* Three may be wrong in a row for nothing, since a person mistypes; then 1, 2, 4 ... 30 seconds in which nobody is
+ * heard. */
 static void count_failure(struct unlock *unlock, int64_t now)
 {
     unlock->failures++;
@@ -67,8 +68,8 @@ static void count_failure(struct unlock *unlock, int64_t now)
     unlock->wait_until = now + (doublings < 5 ? INT64_C(1) << doublings : UNLOCK_DELAY_MAX);
 }
 
-static size_t answer_open(struct unlock *unlock, struct keeper *keeper, const uint8_t *passphrase, size_t length, int64_t now,
-                          char out[static UNLOCK_ANSWER_MAX + 1])
+static size_t answer_open(struct unlock *unlock, struct keeper *keeper, const uint8_t *passphrase, size_t length,
+                          int64_t now, char out[static UNLOCK_ANSWER_MAX + 1])
 {
     struct failure failure;
     const struct secret secret = {(uint8_t *)passphrase, length};
@@ -76,7 +77,8 @@ static size_t answer_open(struct unlock *unlock, struct keeper *keeper, const ui
     if (keeper_is_open(keeper))
         return say(out, UNLOCK_OK, "open already");
     if (now < unlock->wait_until) {
-        snprintf(sentence, sizeof sentence, "too many wrong passphrases; try again in %lld s", (long long)(unlock->wait_until - now));
+        snprintf(sentence, sizeof sentence, "too many wrong passphrases; try again in %lld s",
+                 (long long)(unlock->wait_until - now));
         return say(out, UNLOCK_NO, sentence);
     }
     if (!keeper_unlock(keeper, &secret, &failure)) {
@@ -94,7 +96,8 @@ static size_t answer_open(struct unlock *unlock, struct keeper *keeper, const ui
 static size_t answer_status(const struct keeper *keeper, char out[static UNLOCK_ANSWER_MAX + 1])
 {
     char sentence[UNLOCK_SENTENCE_MAX];
-    snprintf(sentence, sizeof sentence, "%s: sealed with method %s", keeper_is_open(keeper) ? "open" : "locked", seal_method_name(keeper->method));
+    snprintf(sentence, sizeof sentence, "%s: sealed with method %s", keeper_is_open(keeper) ? "open" : "locked",
+             seal_method_name(keeper->method));
     return say(out, UNLOCK_OK, sentence);
 }
 

@@ -17,8 +17,8 @@ void secret_clear(struct secret *secret)
     *secret = (struct secret){NULL, 0};
 }
 
-int vault_write(enum seal_method method, const struct secret *secret, const struct floor *floor, const uint8_t *pkcs8, size_t pkcs8_length,
-                uint8_t **file, size_t *length, struct failure *failure)
+int vault_write(enum seal_method method, const struct secret *secret, const struct floor *floor, const uint8_t *pkcs8,
+                size_t pkcs8_length, uint8_t **file, size_t *length, struct failure *failure)
 {
     uint8_t encoded[FLOOR_ENCODED_MAX];
     long floor_length = floor_write(floor, encoded);
@@ -34,8 +34,8 @@ int vault_write(enum seal_method method, const struct secret *secret, const stru
     return seal_close(method, secret->data, secret->length, contents, size, file, length, failure);
 }
 
-int vault_open(const uint8_t *file, size_t length, const struct secret *secret, struct floor *floor, uint8_t **pkcs8, size_t *pkcs8_length,
-               struct failure *failure)
+int vault_open(const uint8_t *file, size_t length, const struct secret *secret, struct floor *floor, uint8_t **pkcs8,
+               size_t *pkcs8_length, struct failure *failure)
 {
     uint8_t *contents __attribute__((cleanup(memory_cleanup))) = NULL;
     size_t size = 0;
@@ -47,8 +47,10 @@ int vault_open(const uint8_t *file, size_t length, const struct secret *secret, 
     const uint8_t *encoded = read_bytes(&reader, floor_length);
     size_t key_length = read_u16(&reader);
     const uint8_t *key = read_bytes(&reader, key_length);
-    if (!encoded || !key || reader.at != reader.end || key_length == 0 || key_length > PRIVATE_KEY_MAX || floor_read(encoded, floor_length, &found))
-        return failure_set(failure, FAILURE_BAD_REQUEST, NULL, "ca.key: opened, but its contents are not those of this version");
+    if (!encoded || !key || reader.at != reader.end || key_length == 0 || key_length > PRIVATE_KEY_MAX ||
+        floor_read(encoded, floor_length, &found))
+        return failure_set(failure, FAILURE_BAD_REQUEST, NULL,
+                           "ca.key: opened, but its contents are not those of this version");
     uint8_t *copy = memory_allocate(key_length);
     if (!copy)
         return failure_set(failure, FAILURE_INTERNAL, NULL, "no locked memory left");

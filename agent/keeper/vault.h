@@ -1,5 +1,6 @@
 /*
- * vault.h - what lies sealed in ca.key: the floor and the private key, together, so that neither is changed without the other.
+ * vault.h - what lies sealed in ca.key: the floor and the private key, together, so that neither is changed without
+ * the other.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -20,10 +21,10 @@ struct secret {
 void secret_clear(struct secret *secret);
 
 /* The contents of ca.key in memory that memory_free frees. */
-int vault_write(enum seal_method method, const struct secret *secret, const struct floor *floor, const uint8_t *pkcs8, size_t pkcs8_length,
-                uint8_t **file, size_t *length, struct failure *failure);
+int vault_write(enum seal_method method, const struct secret *secret, const struct floor *floor, const uint8_t *pkcs8,
+                size_t pkcs8_length, uint8_t **file, size_t *length, struct failure *failure);
 /* *pkcs8 is locked memory, to be freed with memory_free. */
-int vault_open(const uint8_t *file, size_t length, const struct secret *secret, struct floor *floor, uint8_t **pkcs8, size_t *pkcs8_length,
-               struct failure *failure);
+int vault_open(const uint8_t *file, size_t length, const struct secret *secret, struct floor *floor, uint8_t **pkcs8,
+               size_t *pkcs8_length, struct failure *failure);
 
 #endif

@@ -34,7 +34,7 @@ const char *request_service(const char *service, struct failure *failure)
     if (!service)
         return "default";
     size_t length = strspn(service, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
-    if (!service[length] && length <= 64 && service[0] != '.')
+    if (length > 0 && length <= 64 && !service[length] && service[0] != '.')
         return service;
     failure_set(failure, FAILURE_BAD_REQUEST, "service", "'%.80s' is no service name: 1 to 64 of A-Z a-z 0-9 . _ -, no leading dot", service);
     return NULL;

@@ -3,8 +3,9 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * Two ways to read one: certificate_key_read for the hot path, with a template of ours that steps over everything but serial and issuer,
- * and certificate_facts_read through the X509 object. Whoever only reads the key compares the fingerprint, which covers every byte.
+ * Two ways to read one: certificate_key_read for the hot path, with a template of ours that steps over
+ * everything but serial and issuer, and certificate_facts_read through the X509 object. Whoever only reads the
+ * key compares the fingerprint, which covers every byte.
  */
 #include "proto/x509/certificate.h"
 
@@ -24,7 +25,7 @@
 #include "proto/x509/pem.h"
 #include "proto/x509/span.h"
 
-/* --- the key: RFC 5280 section 4.1, as far as the issuer --------------------------------------------------------- */
+/* --- the key: RFC 5280 section 4.1, as far as the issuer ------------------------------------------------ */
 
 struct key_tbs {
     ASN1_INTEGER *version;
@@ -81,7 +82,8 @@ static void *decode_whole(const uint8_t *der, size_t length, const ASN1_ITEM *it
 }
 
 /* RFC 5280 section 4.1.2.2, for readers: zero is let through, a negative number or more than 20 bytes is not. */
-static int serial_from_integer(const ASN1_INTEGER *integer, const char *field, struct serial *out, struct failure *failure)
+static int serial_from_integer(const ASN1_INTEGER *integer, const char *field, struct serial *out,
+                               struct failure *failure)
 {
     int length = ASN1_STRING_length(integer);
     if (ASN1_STRING_type(integer) != V_ASN1_INTEGER || length < 1 || length > SERIAL_MAX)
@@ -92,12 +94,14 @@ static int serial_from_integer(const ASN1_INTEGER *integer, const char *field, s
     return 0;
 }
 
-int certificate_key_read(const uint8_t *der, size_t length, const char *field, struct certificate_key *out, struct failure *failure)
+int certificate_key_read(const uint8_t *der, size_t length, const char *field, struct certificate_key *out,
+                         struct failure *failure)
 {
     struct key_certificate *certificate = decode_whole(der, length, ASN1_ITEM_rptr(key_certificate));
     if (!certificate)
         return refuse(field, "it is not one X.509 certificate in DER of at most 65536 bytes", failure);
-    struct certificate_key key = {.issuer = certificate->tbs->issuer.data, .issuer_length = (size_t)certificate->tbs->issuer.length};
+    struct certificate_key key = {.issuer = certificate->tbs->issuer.data,
+                                  .issuer_length = (size_t)certificate->tbs->issuer.length};
     int result = serial_from_integer(certificate->tbs->serial, field, &key.serial, failure);
     ASN1_item_free((ASN1_VALUE *)certificate, ASN1_ITEM_rptr(key_certificate));
     if (result == 0 && !SHA256(der, length, key.fingerprint))
@@ -117,9 +121,10 @@ int certificate_tbs_digest(const uint8_t *der, size_t length, uint8_t out[static
     return good ? 0 : -1;
 }
 
-/* --- text ---------------------------------------------------------------------------------------------------- */
+/* --- text ----------------------------------------------------------------------------------------------- */
 
-int certificate_decode_text(const char *text, const char *field, uint8_t **der, size_t *length, struct failure *failure)
+int certificate_decode_text(const char *text, const char *field, uint8_t **der, size_t *length,
+                            struct failure *failure)
 {
     static const char *const labels[] = {"CERTIFICATE", NULL};
     static const struct pem_kind kind = {labels, "a certificate", CERTIFICATE_DER_MAX};
@@ -176,7 +181,8 @@ static char *name_print(const X509_NAME *name, unsigned long flags)
 char *certificate_name_text(const X509_NAME *name)
 {
     char *text = name_print(name, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
-    if (!text) /* a control character above ASCII, or what changes how the text beside it is shown: all but ASCII escaped */
+    if (!text) /* a control character above ASCII, or what changes how the text beside it is shown: all but
+                  ASCII escaped */
         text = name_print(name, XN_FLAG_RFC2253);
     if (!text) /* cannot be converted: as it stands, escaped */
         text = name_print(name, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_UTF8_CONVERT);
@@ -184,7 +190,7 @@ char *certificate_name_text(const X509_NAME *name)
     return text;
 }
 
-/* --- facts --------------------------------------------------------------------------------------------------- */
+/* --- facts ---------------------------------------------------------------------------------------------- */
 
 static int time_read(const ASN1_TIME *time, int64_t *out)
 {
@@ -215,13 +221,18 @@ static void read_common_name(const X509_NAME *subject, struct certificate_facts 
 
 static int san_from_general_name(const GENERAL_NAME *general, struct san *out)
 {
-    static const struct { int type; enum san_type san; } texts[] = {{GEN_DNS, SAN_DNS}, {GEN_EMAIL, SAN_EMAIL}, {GEN_URI, SAN_URI}};
+    static const struct {
+        int type;
+        enum san_type san;
+    } texts[] = {{GEN_DNS, SAN_DNS}, {GEN_EMAIL, SAN_EMAIL}, {GEN_URI, SAN_URI}};
     const ASN1_STRING *value = general->d.ia5;
     if (general->type == GEN_IPADD)
-        return san_from_address(ASN1_STRING_get0_data(general->d.iPAddress), (size_t)ASN1_STRING_length(general->d.iPAddress), out, NULL);
+        return san_from_address(ASN1_STRING_get0_data(general->d.iPAddress),
+                                (size_t)ASN1_STRING_length(general->d.iPAddress), out, NULL);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         if (general->type == texts[i].type)
-            return san_from_value(texts[i].san, (const char *)ASN1_STRING_get0_data(value), (size_t)ASN1_STRING_length(value), out, NULL);
+            return san_from_value(texts[i].san, (const char *)ASN1_STRING_get0_data(value),
+                                  (size_t)ASN1_STRING_length(value), out, NULL);
     return -1;
 }
 
@@ -241,7 +252,8 @@ static int read_sans(const X509 *certificate, struct certificate_facts *facts)
     return 0;
 }
 
-static int facts_fill(const X509 *certificate, const char *field, struct certificate_facts *facts, struct failure *failure)
+static int facts_fill(const X509 *certificate, const char *field, struct certificate_facts *facts,
+                      struct failure *failure)
 {
     facts->issuer = certificate_name_text(X509_get_issuer_name(certificate));
     facts->subject = certificate_name_text(X509_get_subject_name(certificate));
@@ -249,7 +261,8 @@ static int facts_fill(const X509 *certificate, const char *field, struct certifi
         return failure_set(failure, FAILURE_INTERNAL, NULL, "out of memory");
     if (serial_from_integer(X509_get0_serialNumber(certificate), field, &facts->serial, failure))
         return -1;
-    if (time_read(X509_get0_notBefore(certificate), &facts->not_before) || time_read(X509_get0_notAfter(certificate), &facts->not_after))
+    if (time_read(X509_get0_notBefore(certificate), &facts->not_before) ||
+        time_read(X509_get0_notAfter(certificate), &facts->not_after))
         return refuse(field, "its validity is not a pair of valid times", failure);
     read_common_name(X509_get_subject_name(certificate), facts);
     if (read_sans(certificate, facts))
@@ -257,7 +270,8 @@ static int facts_fill(const X509 *certificate, const char *field, struct certifi
     return 0;
 }
 
-int certificate_facts_read(const uint8_t *der, size_t length, const char *field, struct certificate_facts *out, struct failure *failure)
+int certificate_facts_read(const uint8_t *der, size_t length, const char *field, struct certificate_facts *out,
+                           struct failure *failure)
 {
     X509 *certificate = decode_whole(der, length, ASN1_ITEM_rptr(X509));
     if (!certificate)

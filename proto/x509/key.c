@@ -1,5 +1,6 @@
 /*
- * key.c - public keys: what somebody asks for, which we are willing to sign, and the way to libcrypto's objects and back.
+ * key.c - public keys: what somebody asks for, which we are willing to sign, and the way to libcrypto's objects
+ * and back.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -93,7 +94,8 @@ static int refuse(struct failure *failure, const char *why)
     return failure_set(failure, FAILURE_BAD_REQUEST, "key", "%s", why);
 }
 
-/* libcrypto checks the curve equation while it reads the point; both curves have cofactor 1, so that is all there is to check. */
+/* libcrypto checks the curve equation while it reads the point; both curves have cofactor 1, so that is all
+ * there is to check. */
 static int ec_check(const struct public_key *key, const struct curve *curve, struct failure *failure)
 {
     if (key->length != 1 + 2 * curve->field || key->material[0] != POINT_CONVERSION_UNCOMPRESSED)
@@ -115,7 +117,8 @@ static uint32_t residue(const uint8_t *number, size_t length, uint32_t m)
     for (; (length - i) % 4; i++)
         rest = (rest << 8 | number[i]) % m;
     for (; i < length; i += 4) {
-        uint32_t word = (uint32_t)number[i] << 24 | (uint32_t)number[i + 1] << 16 | (uint32_t)number[i + 2] << 8 | number[i + 3];
+        uint32_t word = (uint32_t)number[i] << 24 | (uint32_t)number[i + 1] << 16 |
+                        (uint32_t)number[i + 2] << 8 | number[i + 3];
         rest = (rest << 32 | word) % m;
     }
     return (uint32_t)rest;
@@ -129,8 +132,8 @@ static bool is_prime(uint32_t n)
     return n > 2 && n % 2;
 }
 
-/* A factor up to 751 (NIST SP 800-89, section 5.3.3): primes are taken together as long as their product fits 32 bits, which makes
- * one pass over the modulus for each such product instead of one for each prime. */
+/* A factor up to 751 (NIST SP 800-89, section 5.3.3): primes are taken together as long as their product fits
+ * 32 bits, which makes one pass over the modulus for each such product instead of one for each prime. */
 static bool has_small_factor(const uint8_t *modulus, size_t length)
 {
     for (uint32_t prime = 3; prime <= SMALL_PRIME_MAX;) {
@@ -150,12 +153,15 @@ static int rsa_check(const struct public_key *key, struct failure *failure)
 {
     if (key->length == 0 || key->length > KEY_MATERIAL_MAX || key->material[0] == 0)
         return refuse(failure, "the RSA modulus is empty or begins with a zero byte");
-    unsigned bits = 8u * key->length - (unsigned)(__builtin_clz(key->material[0]) - (int)(CHAR_BIT * (sizeof(int) - 1)));
+    unsigned bits = 8u * key->length -
+                    (unsigned)(__builtin_clz(key->material[0]) - (int)(CHAR_BIT * (sizeof(int) - 1)));
     if (bits < RSA_BITS_MIN || bits > RSA_BITS_MAX || bits != key->type.bits)
-        return failure_set(failure, FAILURE_BAD_REQUEST, "key", "an RSA key of %u bits is not accepted; use %d to %d, or ec:P-256", bits,
+        return failure_set(failure, FAILURE_BAD_REQUEST, "key",
+                           "an RSA key of %u bits is not accepted; use %d to %d, or ec:P-256", bits,
                            RSA_BITS_MIN, RSA_BITS_MAX);
     if (key->exponent < RSA_EXPONENT_MIN || key->exponent % 2 == 0)
-        return failure_set(failure, FAILURE_BAD_REQUEST, "key", "the RSA exponent %u is not accepted; use 65537", key->exponent);
+        return failure_set(failure, FAILURE_BAD_REQUEST, "key",
+                           "the RSA exponent %u is not accepted; use 65537", key->exponent);
     if (key->material[key->length - 1] % 2 == 0)
         return refuse(failure, "the RSA modulus is even");
     if (has_small_factor(key->material, key->length))
@@ -163,16 +169,17 @@ static int rsa_check(const struct public_key *key, struct failure *failure)
     return 0;
 }
 
-/* The y of the points of order 1, 2, 4 and 8 (RFC 8032 section 5.1; RFC 7748 section 6 says why they are of no use), little-endian. */
+/* The y of the points of order 1, 2, 4 and 8 (RFC 8032 section 5.1; RFC 7748 section 6 says why they are of no
+ * use), little-endian. */
 static const uint8_t small_order[][ED25519_SIZE] = {
     {0}, /* 0, order 4 */
     {1}, /* 1, order 1 */
-    {0xec, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-     0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f}, /* -1, order 2 */
-    {0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0,
-     0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05}, /* order 8 */
-    {0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f,
-     0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a}, /* order 8 */
+    {0xec, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+     0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f}, /* order 2 */
+    {0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5,
+     0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05}, /* order 8 */
+    {0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a,
+     0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a}, /* order 8 */
 };
 
 static int ed25519_check(const struct public_key *key, struct failure *failure)
@@ -220,19 +227,22 @@ static int ec_from_evp(const EVP_PKEY *pkey, struct public_key *out, struct fail
         out->material[0] = POINT_CONVERSION_UNCOMPRESSED;
         bool good = EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_EC_PUB_X, &x) == 1 &&
                     EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_EC_PUB_Y, &y) == 1 &&
-                    BN_bn2binpad(x, out->material + 1, field) == field && BN_bn2binpad(y, out->material + 1 + field, field) == field;
+                    BN_bn2binpad(x, out->material + 1, field) == field &&
+                    BN_bn2binpad(y, out->material + 1 + field, field) == field;
         BN_free(x);
         BN_free(y);
         return good ? 0 : refuse(failure, "the EC key holds no point");
     }
     ERR_clear_error();
-    return failure_set(failure, FAILURE_BAD_REQUEST, "key", "curve %s is not accepted; use P-256 or P-384", *group ? group : "without a name");
+    return failure_set(failure, FAILURE_BAD_REQUEST, "key", "curve %s is not accepted; use P-256 or P-384",
+                       *group ? group : "without a name");
 }
 
 static int rsa_from_evp(const EVP_PKEY *pkey, struct public_key *out, struct failure *failure)
 {
     BIGNUM *n = NULL, *e = NULL;
-    bool fits = EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_N, &n) == 1 && EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, &e) == 1 &&
+    bool fits = EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_N, &n) == 1 &&
+                EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, &e) == 1 &&
                 BN_num_bytes(n) <= KEY_MATERIAL_MAX && BN_num_bits(e) <= 32;
     if (fits) {
         out->type = (struct key_type){KEY_RSA, (uint16_t)BN_num_bits(n)};
@@ -259,11 +269,14 @@ int public_key_from_evp(const EVP_PKEY *pkey, struct public_key *out, struct fai
         size_t length = ED25519_SIZE;
         key.type.kind = KEY_ED25519;
         key.length = ED25519_SIZE;
-        result = EVP_PKEY_get_raw_public_key(pkey, key.material, &length) == 1 ? 0 : refuse(failure, "the Ed25519 key cannot be read");
+        result = EVP_PKEY_get_raw_public_key(pkey, key.material, &length) == 1
+                     ? 0
+                     : refuse(failure, "the Ed25519 key cannot be read");
         break;
     }
     default:
-        result = failure_set(failure, FAILURE_BAD_REQUEST, "key", "a %s key is not accepted; use P-256, P-384, Ed25519 or RSA",
+        result = failure_set(failure, FAILURE_BAD_REQUEST, "key",
+                             "a %s key is not accepted; use P-256, P-384, Ed25519 or RSA",
                              EVP_PKEY_get0_type_name(pkey) ? EVP_PKEY_get0_type_name(pkey) : "nameless");
     }
     if (result == 0)
@@ -284,7 +297,8 @@ static bool push_parameters(OSSL_PARAM_BLD *build, const struct public_key *key,
 
 EVP_PKEY *public_key_to_evp(const struct public_key *key)
 {
-    if (key->length > KEY_MATERIAL_MAX || (!curve_find(key->type.kind) && key->type.kind != KEY_ED25519 && key->type.kind != KEY_RSA))
+    if (key->length > KEY_MATERIAL_MAX ||
+        (!curve_find(key->type.kind) && key->type.kind != KEY_ED25519 && key->type.kind != KEY_RSA))
         return NULL;
     if (key->type.kind == KEY_ED25519)
         return EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, key->material, key->length);
@@ -292,8 +306,10 @@ EVP_PKEY *public_key_to_evp(const struct public_key *key)
     BIGNUM *n = key->type.kind == KEY_RSA ? BN_bin2bn(key->material, key->length, NULL) : NULL;
     OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
     OSSL_PARAM *parameters = build && push_parameters(build, key, n) ? OSSL_PARAM_BLD_to_param(build) : NULL;
-    EVP_PKEY_CTX *context = parameters ? EVP_PKEY_CTX_new_from_name(NULL, key->type.kind == KEY_RSA ? "RSA" : "EC", NULL) : NULL;
-    if (!context || EVP_PKEY_fromdata_init(context) != 1 || EVP_PKEY_fromdata(context, &pkey, EVP_PKEY_PUBLIC_KEY, parameters) != 1) {
+    EVP_PKEY_CTX *context =
+        parameters ? EVP_PKEY_CTX_new_from_name(NULL, key->type.kind == KEY_RSA ? "RSA" : "EC", NULL) : NULL;
+    if (!context || EVP_PKEY_fromdata_init(context) != 1 ||
+        EVP_PKEY_fromdata(context, &pkey, EVP_PKEY_PUBLIC_KEY, parameters) != 1) {
         pkey = NULL;
         ERR_clear_error();
     }

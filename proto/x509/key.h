@@ -25,15 +25,17 @@ struct key_type {
 struct public_key {
     struct key_type type;
     uint16_t length;                     /* of material */
-    uint8_t material[KEY_MATERIAL_MAX];  /* EC: uncompressed point 04|x|y; Ed25519: 32 bytes (RFC 8032); RSA: n big-endian, no leading zero */
+    uint8_t material[KEY_MATERIAL_MAX];  /* EC: uncompressed point 04|x|y; Ed25519: 32 bytes (RFC 8032); RSA: n
+                                            big-endian, no leading zero */
     uint32_t exponent;                   /* RSA: e, odd, 65537 or more; 0 otherwise */
 };
 
 int key_type_parse(const char *text, struct key_type *out); /* 0 or -1 */
 void key_type_format(struct key_type type, char out[static KEY_TYPE_TEXT_SIZE]);
 
-/* Is it a key that we are willing to sign: point on its curve, modulus 2048..4096 bits and odd, no small factor, exponent odd
- * and 65537..2^32-1, Ed25519 point not of small order? 0, or -1 with BAD_REQUEST("key", ...). */
+/* Is it a key that we are willing to sign: point on its curve, modulus 2048..4096 bits and odd, no small
+ * factor, exponent odd and 65537..2^32-1, Ed25519 point not of small order? 0, or -1 with BAD_REQUEST("key",
+ * ...). */
 int public_key_check(const struct public_key *key, struct failure *failure);
 
 /* From and to libcrypto's objects. -1 with BAD_REQUEST("key") where the kind is not one of ours. */

@@ -3,10 +3,11 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * OpenSSL does the work; this file sets it up so that nothing is left to a default, and mends four things: an anchor is not itself looked up
- * in a CRL (section 6.1: it is no part of the path); where two certificates of one issuer name fit, the one whose key made the signature is
- * taken (key rollover without key identifiers); of several delta CRLs the newest counts; and a delta CRL that was handed over is used even
- * where no freshestCRL extension points to it.
+ * OpenSSL does the work; this file sets it up so that nothing is left to a default, and mends four things: an
+ * anchor is not itself looked up in a CRL (section 6.1: it is no part of the path); where two certificates of
+ * one issuer name fit, the one whose key made the signature is taken (key rollover without key identifiers); of
+ * several delta CRLs the newest counts; and a delta CRL that was handed over is used even where no freshestCRL
+ * extension points to it.
  */
 #include "proto/x509/path.h"
 
@@ -22,7 +23,7 @@
 
 enum { DEPTH_DEFAULT = 10, STRENGTH_LEVEL = 2 /* 112 bits, as in SSL_CTX_set_security_level(3) */ };
 
-/* --- why not ------------------------------------------------------------------------------------------------------ */
+/* --- why not -------------------------------------------------------------------------------------------- */
 
 static const struct { int error; const char *reason; } reasons[] = {
     {X509_V_ERR_CERT_HAS_EXPIRED, "expired"},
@@ -111,13 +112,13 @@ static void verdict_refuse(struct path_verdict *verdict, int error, int depth, c
     verdict->reason = reason_of(error);
     verdict->depth = depth;
     char text[sizeof verdict->detail * 2];
-    snprintf(text, sizeof text, "%s%s at depth %d%s%.200s", X509_verify_cert_error_string(error), note, depth, subject ? ": " : "",
-             subject ? subject : "");
+    snprintf(text, sizeof text, "%s%s at depth %d%s%.200s", X509_verify_cert_error_string(error), note, depth,
+             subject ? ": " : "", subject ? subject : "");
     failure_copy_text(verdict->detail, sizeof verdict->detail, text);
     free(subject);
 }
 
-/* --- what OpenSSL asks back ------------------------------------------------------------------------------------------ */
+/* --- what OpenSSL asks back ----------------------------------------------------------------------------- */
 
 /* A fault of a CRL that would matter for a certificate of the path, but not for the anchor. */
 static bool is_crl_fault(int error)
@@ -148,8 +149,8 @@ static void find_usual_check(void)
     X509_STORE_free(store);
 }
 
-/* Issued by name and key identifier, as usual, and by key as well. A certificate stands for itself as its issuer only where it is an anchor;
- * that signature is not a matter of trust. */
+/* Issued by name and key identifier, as usual, and by key as well. A certificate stands for itself as its
+ * issuer only where it is an anchor; that signature is not a matter of trust. */
 static int check_issued_by_key(X509_STORE_CTX *context, X509 *certificate, X509 *issuer)
 {
     if (!usual_check(context, certificate, issuer))
@@ -158,7 +159,7 @@ static int check_issued_by_key(X509_STORE_CTX *context, X509 *certificate, X509 
     return certificate == issuer || (key && X509_verify(certificate, key) == 1);
 }
 
-/* --- delta CRLs ------------------------------------------------------------------------------------------------------ */
+/* --- delta CRLs ----------------------------------------------------------------------------------------- */
 
 /* Newest first: OpenSSL takes the first delta CRL that goes with a base. */
 static int crl_compare(const X509_CRL *const *a, const X509_CRL *const *b)
@@ -171,14 +172,16 @@ static ASN1_INTEGER *crl_number(const X509_CRL *crl)
     return X509_CRL_get_ext_d2i(crl, NID_crl_number, NULL, NULL);
 }
 
-/* Is there a complete CRL of the same issuer that was made after this delta? Then the delta says nothing new (RFC 5280 section 5.2.4). */
+/* Is there a complete CRL of the same issuer that was made after this delta? Then the delta says nothing new
+ * (RFC 5280 section 5.2.4). */
 static bool is_superseded(X509_CRL *delta, const STACK_OF(X509_CRL) *crls)
 {
     bool superseded = false;
     ASN1_INTEGER *number = crl_number(delta);
     for (int i = 0; number && !superseded && i < sk_X509_CRL_num(crls); i++) {
         const X509_CRL *crl = sk_X509_CRL_value(crls, i);
-        if (X509_CRL_get_ext_by_NID(crl, NID_delta_crl, -1) >= 0 || X509_NAME_cmp(X509_CRL_get_issuer(crl), X509_CRL_get_issuer(delta)))
+        if (X509_CRL_get_ext_by_NID(crl, NID_delta_crl, -1) >= 0 ||
+            X509_NAME_cmp(X509_CRL_get_issuer(crl), X509_CRL_get_issuer(delta)))
             continue;
         ASN1_INTEGER *complete = crl_number(crl);
         superseded = complete && ASN1_INTEGER_cmp(complete, number) >= 0;
@@ -188,8 +191,9 @@ static bool is_superseded(X509_CRL *delta, const STACK_OF(X509_CRL) *crls)
     return superseded;
 }
 
-/* OpenSSL leaves a delta CRL aside where neither certificate nor base CRL says by freshestCRL that there are deltas. It was handed to us, so
- * whom it revokes is revoked. (What it lifts stays as OpenSSL has it: the careful side.) */
+/* OpenSSL leaves a delta CRL aside where neither certificate nor base CRL says by freshestCRL that there are
+ * deltas. It was handed to us, so whom it revokes is revoked. (What it lifts stays as OpenSSL has it: the
+ * careful side.) */
 static bool delta_revokes(const STACK_OF(X509_CRL) *crls, X509 *certificate, X509 *issuer, time_t at)
 {
     EVP_PKEY *key = X509_get0_pubkey(issuer);
@@ -205,14 +209,15 @@ static bool delta_revokes(const STACK_OF(X509_CRL) *crls, X509 *certificate, X50
     return false;
 }
 
-static void apply_deltas(const STACK_OF(X509_CRL) *crls, const STACK_OF(X509) *chain, time_t at, struct path_verdict *verdict)
+static void apply_deltas(const STACK_OF(X509_CRL) *crls, const STACK_OF(X509) *chain, time_t at,
+                         struct path_verdict *verdict)
 {
     for (int depth = 0; verdict->valid && depth + 1 < sk_X509_num(chain); depth++)
         if (delta_revokes(crls, sk_X509_value(chain, depth), sk_X509_value(chain, depth + 1), at))
             verdict_refuse(verdict, X509_V_ERR_CERT_REVOKED, depth, sk_X509_value(chain, depth), " (delta CRL)");
 }
 
-/* --- one validation -------------------------------------------------------------------------------------------------- */
+/* --- one validation ------------------------------------------------------------------------------------- */
 
 /* Only what could stand in a SAN is a name to match: to OpenSSL a leading dot would mean "any host below". */
 static int read_name(const char *name, struct san *out, struct failure *failure)
@@ -230,25 +235,32 @@ static int read_name(const char *name, struct san *out, struct failure *failure)
     return failure_set(failure, FAILURE_BAD_REQUEST, "dns", "%s", why.reason);
 }
 
-/* Looked at here and not by X509_verify_cert, which would also want the name in the certificate of whoever signed a CRL. */
+/* Looked at here and not by X509_verify_cert, which would also want the name in the certificate of whoever
+ * signed a CRL. */
 static void apply_name(const struct san *name, X509 *leaf, struct path_verdict *verdict)
 {
     bool matches = !name->value ||
                    (name->type == SAN_IP ? X509_check_ip(leaf, name->address, name->address_length, 0)
-                                         : X509_check_host(leaf, name->value, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
-                                                           X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, NULL)) == 1;
+                                         : X509_check_host(leaf, name->value, 0,
+                                                           X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+                                                               X509_CHECK_FLAG_NEVER_CHECK_SUBJECT,
+                                                           NULL)) == 1;
     if (verdict->valid && !matches)
-        verdict_refuse(verdict, name->type == SAN_IP ? X509_V_ERR_IP_ADDRESS_MISMATCH : X509_V_ERR_HOSTNAME_MISMATCH, 0, leaf, "");
+        verdict_refuse(verdict,
+                       name->type == SAN_IP ? X509_V_ERR_IP_ADDRESS_MISMATCH : X509_V_ERR_HOSTNAME_MISMATCH, 0,
+                       leaf, "");
 }
 
 static int set_parameters(X509_STORE_CTX *context, const struct path_request *request, struct failure *failure)
 {
     static const int purposes[] = {[PATH_CLIENT] = X509_PURPOSE_SSL_CLIENT, [PATH_SERVER] = X509_PURPOSE_SSL_SERVER};
     X509_VERIFY_PARAM *parameters = X509_STORE_CTX_get0_param(context);
-    /* Section 6.1: policies are processed always; that a set is *required* is said by the certificates or by the caller. */
+    /* Section 6.1: policies are processed always; that a set is *required* is said by the certificates or by
+     * the caller. */
     unsigned long flags = X509_V_FLAG_POLICY_CHECK | X509_V_FLAG_TRUSTED_FIRST;
     if (request->crls)
-        flags |= X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL | X509_V_FLAG_EXTENDED_CRL_SUPPORT | X509_V_FLAG_USE_DELTAS;
+        flags |= X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL | X509_V_FLAG_EXTENDED_CRL_SUPPORT |
+                 X509_V_FLAG_USE_DELTAS;
     if (request->strict)
         flags |= X509_V_FLAG_X509_STRICT;
     if (request->partial_chain)
@@ -281,11 +293,13 @@ static void material_free(struct material *material)
     sk_X509_CRL_free(material->crls);
 }
 
-/* The stacks are copies that own nothing: OpenSSL and the sort change them. Anchors stand among the untrusted as well, because that is where
- * OpenSSL looks for the issuer of a CRL that another key has signed. */
+/* The stacks are copies that own nothing: OpenSSL and the sort change them. Anchors stand among the untrusted
+ * as well, because that is where OpenSSL looks for the issuer of a CRL that another key has signed. */
 static int material_make(const struct path_request *request, struct material *out, struct failure *failure)
 {
-    struct material material = {.store = X509_STORE_new(), .untrusted = request->untrusted ? sk_X509_dup(request->untrusted) : sk_X509_new_null()};
+    struct material material = {.store = X509_STORE_new(),
+                                .untrusted = request->untrusted ? sk_X509_dup(request->untrusted)
+                                                                : sk_X509_new_null()};
     bool good = material.store && material.untrusted;
     for (int i = 0; good && i < sk_X509_num(request->anchors); i++)
         good = X509_STORE_add_cert(material.store, sk_X509_value(request->anchors, i)) == 1 &&
@@ -306,8 +320,8 @@ static int material_make(const struct path_request *request, struct material *ou
     return failure_set(failure, FAILURE_INTERNAL, NULL, "out of memory");
 }
 
-static int validate_once(const struct path_request *request, const struct material *material, struct path_verdict *verdict,
-                         struct failure *failure)
+static int validate_once(const struct path_request *request, const struct material *material,
+                         struct path_verdict *verdict, struct failure *failure)
 {
     X509_STORE_CTX *context = X509_STORE_CTX_new();
     int result = -1;
@@ -338,7 +352,8 @@ int path_validate(const struct path_request *request, struct path_verdict *verdi
     struct material material;
     struct path_verdict first, second;
     if (request->untrusted && sk_X509_num(request->untrusted) > PATH_UNTRUSTED_MAX)
-        return failure_set(failure, FAILURE_BAD_REQUEST, "chain", "more than %d certificates besides the leaf", PATH_UNTRUSTED_MAX);
+        return failure_set(failure, FAILURE_BAD_REQUEST, "chain", "more than %d certificates besides the leaf",
+                           PATH_UNTRUSTED_MAX);
     struct san name = {.value = NULL};
     if (read_name(request->dns, &name, failure))
         return -1;
@@ -348,8 +363,8 @@ int path_validate(const struct path_request *request, struct path_verdict *verdi
     }
     int result = validate_once(request, &material, &first, failure);
     if (result == 0 && !first.valid && strcmp(first.reason, "revoked")) {
-        /* OpenSSL settles for the first issuer that fits by name and never comes back. Try again with the keys looked at while the path is
-         * built; any path that validates will do. */
+        /* OpenSSL settles for the first issuer that fits by name and never comes back. Try again with the keys
+         * looked at while the path is built; any path that validates will do. */
         pthread_once(&usual_check_once, find_usual_check);
         X509_STORE_set_check_issued(material.store, check_issued_by_key);
         if (usual_check && validate_once(request, &material, &second, NULL) == 0 && second.valid)

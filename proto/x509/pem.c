@@ -3,7 +3,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * The base64 itself is libcrypto's. What it is too generous about is checked here: padding in the middle, and whatever it trims.
+ * The base64 itself is libcrypto's. What it is too generous about is checked here: padding in the middle, and
+ * whatever it trims.
  */
 #include "proto/x509/pem.h"
 
@@ -66,17 +67,19 @@ static size_t decode(char *packed, size_t length, uint8_t *out)
     while (padding < 2 && padding < length && packed[length - padding - 1] == '=')
         padding++;
     /* libcrypto reads '=' anywhere as zero bits, and a leading or trailing blank or dash as nothing. */
-    if (length == 0 || length % 4 || memchr(packed, '=', length - padding) || packed[0] == '-' || packed[length - padding - 1] == '-')
+    if (length == 0 || length % 4 || memchr(packed, '=', length - padding) || packed[0] == '-' ||
+        packed[length - padding - 1] == '-')
         return 0;
     int decoded = EVP_DecodeBlock(out, (const unsigned char *)packed, (int)length);
     return decoded == (int)(length / 4 * 3) ? (size_t)decoded - padding : 0;
 }
 
-static int decode_base64(const char *text, size_t length, const struct pem_kind *kind, const char *field, uint8_t **der, size_t *der_length,
-                         struct failure *failure)
+static int decode_base64(const char *text, size_t length, const struct pem_kind *kind, const char *field,
+                         uint8_t **der, size_t *der_length, struct failure *failure)
 {
     if (length > kind->max / 3 * 4 + kind->max / 8 + 128)
-        return failure_set(failure, FAILURE_BAD_REQUEST, field, "%s of more than %zu bytes is not accepted", kind->thing, kind->max);
+        return failure_set(failure, FAILURE_BAD_REQUEST, field, "%s of more than %zu bytes is not accepted",
+                           kind->thing, kind->max);
     size_t packed_length = 0, size = 0;
     char *packed = without_space(text, length, &packed_length);
     uint8_t *out = packed ? malloc(packed_length / 4 * 3 + 3) : NULL;
@@ -93,12 +96,15 @@ static int decode_base64(const char *text, size_t length, const struct pem_kind 
     if (memory)
         return failure_set(failure, FAILURE_INTERNAL, NULL, "out of memory");
     if (size)
-        return failure_set(failure, FAILURE_BAD_REQUEST, field, "%s of more than %zu bytes is not accepted", kind->thing, kind->max);
-    return failure_set(failure, FAILURE_BAD_REQUEST, field, "%s is expected in PEM (-----BEGIN %s-----) or as base64 of its DER; this is neither",
+        return failure_set(failure, FAILURE_BAD_REQUEST, field, "%s of more than %zu bytes is not accepted",
+                           kind->thing, kind->max);
+    return failure_set(failure, FAILURE_BAD_REQUEST, field,
+                       "%s is expected in PEM (-----BEGIN %s-----) or as base64 of its DER; this is neither",
                        kind->thing, kind->labels[0]);
 }
 
-int pem_decode(const char *text, const struct pem_kind *kind, const char *field, uint8_t **der, size_t *length, struct failure *failure)
+int pem_decode(const char *text, const struct pem_kind *kind, const char *field, uint8_t **der, size_t *length,
+               struct failure *failure)
 {
     const char *begin = find_begin(text, text);
     if (!begin)
@@ -109,14 +115,16 @@ int pem_decode(const char *text, const struct pem_kind *kind, const char *field,
             known = kind->labels[i];
     if (!known) {
         int found = (int)strcspn(label, "-\r\n");
-        return failure_set(failure, FAILURE_BAD_REQUEST, field, "%s is expected (-----BEGIN %s-----), but this is a block of %.*s",
-                           kind->thing, kind->labels[0], found < 40 ? found : 40, label);
+        return failure_set(failure, FAILURE_BAD_REQUEST, field,
+                           "%s is expected (-----BEGIN %s-----), but this is a block of %.*s", kind->thing,
+                           kind->labels[0], found < 40 ? found : 40, label);
     }
     const char *body = label + strlen(known) + sizeof dashes - 1;
     const char *end = strstr(body, end_mark);
     if (!end || !label_is(end + sizeof end_mark - 1, known))
         return failure_set(failure, FAILURE_BAD_REQUEST, field, "the PEM block has no -----END %s----- line", known);
     if (find_begin(text, end))
-        return failure_set(failure, FAILURE_BAD_REQUEST, field, "%s is expected, but a second PEM block follows it", kind->thing);
+        return failure_set(failure, FAILURE_BAD_REQUEST, field,
+                           "%s is expected, but a second PEM block follows it", kind->thing);
     return decode_base64(body, (size_t)(end - body), kind, field, der, length, failure);
 }

@@ -7,7 +7,8 @@
 
 #include <openssl/asn1t.h>
 
-/* What ASN1_get_object sets in its result: an error, and a length that is not given beforehand (X.690 section 8.1.3.6; not in DER). */
+/* What ASN1_get_object sets in its result: an error, and a length that is not given beforehand (X.690
+ * section 8.1.3.6; not in DER). */
 enum { OBJECT_ERROR = 0x80, OBJECT_INDEFINITE = 0x01 };
 
 /* Shared shape of ASN1_ex_d2i: tagging makes no sense for an element of any type. */
@@ -16,8 +17,8 @@ static struct span *begin(ASN1_VALUE **value, long length, int tag, char optiona
     return tag != -1 || optional || length <= 0 ? NULL : (struct span *)*value;
 }
 
-static int read_one(ASN1_VALUE **value, const unsigned char **in, long length, const ASN1_ITEM *item, int tag, int class, char optional,
-                    ASN1_TLC *cache)
+static int read_one(ASN1_VALUE **value, const unsigned char **in, long length, const ASN1_ITEM *item, int tag,
+                    int class, char optional, ASN1_TLC *cache)
 {
     (void)item, (void)class, (void)cache;
     struct span *span = begin(value, length, tag, optional);
@@ -35,8 +36,8 @@ static int read_one(ASN1_VALUE **value, const unsigned char **in, long length, c
     return 1;
 }
 
-static int read_rest(ASN1_VALUE **value, const unsigned char **in, long length, const ASN1_ITEM *item, int tag, int class, char optional,
-                     ASN1_TLC *cache)
+static int read_rest(ASN1_VALUE **value, const unsigned char **in, long length, const ASN1_ITEM *item, int tag,
+                     int class, char optional, ASN1_TLC *cache)
 {
     (void)item, (void)class, (void)cache;
     struct span *span = begin(value, length, tag, optional);

@@ -3,8 +3,9 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * For templates (openssl/asn1t.h) on the hot path: embed them with ASN1_EMBED in a struct that has a `struct span` there. Nothing is
- * allocated or copied; the span points into the DER that was given to ASN1_item_d2i and lives as long as that. Decoding only.
+ * For templates (openssl/asn1t.h) on the hot path: embed them with ASN1_EMBED in a struct that has a `struct
+ * span` there. Nothing is allocated or copied; the span points into the DER that was given to ASN1_item_d2i and
+ * lives as long as that. Decoding only.
  */
 #ifndef MTLSD_PROTO_X509_SPAN_H
 #define MTLSD_PROTO_X509_SPAN_H

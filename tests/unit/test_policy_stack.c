@@ -337,7 +337,7 @@ START_TEST(test_the_sentence_of_a_refusal)
 {
     struct asked a;
     ask(&a, POLICY_ISSUE);
-    snprintf(a.peer.login, sizeof a.peer.login, "karen");
+    snprintf(a.peer.name, sizeof a.peer.name, "karen");
     ask_san(&a, SAN_DNS, "x");
     struct failure f =
         refusal_of("use required permit\n\nissue required name dns=*.clients.example.com\n", &a, "DNS:x");
@@ -348,7 +348,7 @@ START_TEST(test_the_sentence_of_a_refusal)
     ck_assert_str_eq(f.service, "default");
     ck_assert_str_eq(f.line, "policy.d/default:3 name");
 
-    a.peer.login[0] = '\0';
+    a.peer.name[0] = '\0';
     a.question.service = "wiki";
     f = refusal_of("use required permit\n", &a, NULL);
     ck_assert_str_eq(f.reason, "denied: issue by 1001 (uid 1001): there is no file policy.d/wiki, and no "
