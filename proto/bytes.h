@@ -16,8 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where a message is written to or read from. Once `bad` is set nothing moves any more, so a message is checked once,
- * at its end. */
+/* Where a message is written to or read from. Once `bad` is set nothing moves any more, so a message is checked
+ * once, at its end. */
 struct bytes_writer {
     uint8_t *at, *end;
     bool bad;
