@@ -17,7 +17,7 @@
 #include "client/cli/target.h"
 #include "proto/term.h"
 
-static int perform(struct cli *cli, struct delivery *delivery, struct mtls_renew_request *request,
+static int perform(struct cli *cli, struct delivery *delivery, const struct mtls_renew_request *asked,
                    bool replace, const char *due)
 {
     struct failure failure;
@@ -26,10 +26,11 @@ static int perform(struct cli *cli, struct delivery *delivery, struct mtls_renew
         return report_failure(cli, &failure);
     struct request_id id;
     request_id_make(&id);
-    request->request_id = dry ? NULL : id.text;
-    request->dry_run = dry;
+    struct mtls_renew_request request = *asked;
+    request.request_id = dry ? NULL : id.text;
+    request.dry_run = dry;
     struct mtls_issue_result *result;
-    if (mtls_renew(agent_open(cli), request, &result))
+    if (mtls_renew(agent_open(cli), &request, &result))
         return report_agent(cli, request_id_note(cli, &id));
     int exit_code =
         dry ? delivery_tell_dry(cli, delivery, result) : delivery_finish(cli, delivery, result, due);
@@ -51,7 +52,7 @@ static int record_is_due(const struct cli *cli, const struct mtls_get_result *re
     return due_is_near(&cli->options.if_due, start, end, now);
 }
 
-static int run_if_due(struct cli *cli, struct delivery *delivery, struct mtls_renew_request *request,
+static int run_if_due(struct cli *cli, struct delivery *delivery, const struct mtls_renew_request *request,
                       const struct csr_text *csr, const struct mtls_get_result *record)
 {
     char reason[DUE_REASON_SIZE] = "";

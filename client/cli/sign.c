@@ -20,7 +20,7 @@ static int plan(struct cli *cli, const void *request, struct mtls_issue_result *
     return mtls_sign(cli->mtls, &dry, out);
 }
 
-static int perform(struct cli *cli, struct delivery *delivery, struct mtls_sign_request *request,
+static int perform(struct cli *cli, struct delivery *delivery, const struct mtls_sign_request *asked,
                    bool replace, const char *due)
 {
     struct failure failure;
@@ -29,10 +29,11 @@ static int perform(struct cli *cli, struct delivery *delivery, struct mtls_sign_
         return report_failure(cli, &failure);
     struct request_id id;
     request_id_make(&id);
-    request->request_id = dry ? NULL : id.text;
-    request->dry_run = dry;
+    struct mtls_sign_request request = *asked;
+    request.request_id = dry ? NULL : id.text;
+    request.dry_run = dry;
     struct mtls_issue_result *result;
-    if (mtls_sign(agent_open(cli), request, &result))
+    if (mtls_sign(agent_open(cli), &request, &result))
         return report_agent(cli, request_id_note(cli, &id));
     int exit_code =
         dry ? delivery_tell_dry(cli, delivery, result) : delivery_finish(cli, delivery, result, due);
