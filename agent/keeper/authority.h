@@ -43,8 +43,8 @@ void authority_clear(struct authority *authority);
  * security; every client knows it. */
 int key_identifier(const EVP_MD *sha1, const uint8_t *bits, size_t length, uint8_t out[static KEY_ID_SIZE]);
 
-/* A self-signed certificate for a new key: pathlen 0, keyCertSign and cRLSign, SKI, name constraints where the floor
- * permits only some domains. */
+/* A self-signed certificate for a new key: pathlen 0, keyCertSign and cRLSign, SKI, name constraints where the
+ * floor permits only some domains. */
 struct authority_wish {
     const char *name;                    /* CN, UTF-8 */
     int64_t not_before, not_after;

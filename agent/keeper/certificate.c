@@ -3,9 +3,9 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * The C structures that the templates describe are filled on the stack and only read by the encoder, so a certificate
- * costs few allocations.
- * What is the same for every certificate (issuer, algorithm, authority key identifier) is put in as DER.
+ * The C structures that the templates describe are filled on the stack and only read by the encoder, so a
+ * certificate costs few allocations. What is the same for every certificate (issuer, algorithm, authority key
+ * identifier) is put in as DER.
  */
 #include "agent/keeper/certificate.h"
 

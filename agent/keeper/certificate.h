@@ -27,8 +27,7 @@ struct signed_certificate {
 void serial_draw(struct serial *out);
 
 /* Hold the grant against the floor, build, sign. 0, or -1 with the reason (FAILURE_LOCKED where the authority is).
- * `now`: seconds since 1970.
- * Counts nothing and writes nothing; not thread-safe for one authority. */
+ * `now`: seconds since 1970. Counts nothing and writes nothing; not thread-safe for one authority. */
 int keeper_sign_grant(struct authority *authority, const struct grant *grant, int64_t now,
                       struct signed_certificate *out, struct failure *failure);
 

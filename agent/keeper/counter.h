@@ -4,9 +4,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * Two slots, written in turn and synced, each with a checksum: a write that was torn leaves the other. The file stays
- * locked while a
- * keeper runs, so two keepers cannot count beside each other.
+ * Two slots, written in turn and synced, each with a checksum: a write that was torn leaves the other. The file
+ * stays locked while a keeper runs, so two keepers cannot count beside each other.
  */
 #ifndef MTLSD_KEEPER_COUNTER_H
 #define MTLSD_KEEPER_COUNTER_H
@@ -35,11 +34,12 @@ int counter_create(int directory, struct failure *failure);
 int counter_open(int directory, struct counter *out, struct failure *failure);
 void counter_close(struct counter *counter);
 
-/* Count one signature that is about to be made; writes and syncs once in COUNTER_STEP. -1: then it must not be made.
+/* Count one signature that is about to be made; writes and syncs once in COUNTER_STEP. -1: then it must not be
+ * made.
  * */
 int counter_take(struct counter *counter, struct failure *failure);
-/* May this audit head be signed? Only one that is newer than the newest, or that one again. Synced before it returns.
- * -1 with CONFLICT. */
+/* May this audit head be signed? Only one that is newer than the newest, or that one again. Synced before it
+ * returns. -1 with CONFLICT. */
 int counter_advance_head(struct counter *counter, uint64_t sequence, const uint8_t head[static AUDIT_HEAD_HASH_SIZE],
                          struct failure *failure);
 

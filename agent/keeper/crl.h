@@ -31,7 +31,8 @@ struct crl_part {
 
 struct crl_stream;
 
-/* *head: from the header of the tbsCertList to the header of revokedCertificates, which is left out where count is 0.
+/* *head: from the header of the tbsCertList to the header of revokedCertificates, which is left out where count is
+ * 0.
  * */
 int crl_stream_begin(struct authority *authority, const struct crl_plan *plan, int64_t now, struct crl_stream **out,
                      struct crl_part *head, struct failure *failure);

@@ -16,12 +16,11 @@
 
 enum { STATE_FILE_MAX = 64 * 1024 };
 
-/* Open the keeper's directory (O_CLOEXEC). Refused where others than its owner may write in it. *owner: the uid that
- * owns it. */
+/* Open the keeper's directory (O_CLOEXEC). Refused where others than its owner may write in it. *owner: the uid
+ * that owns it. */
 int state_open(const char *path, int *directory, uid_t *owner, struct failure *failure);
 /* The whole file in memory that memory_free frees. Refused where longer than STATE_FILE_MAX, not a plain file, or
- * where any bit of
- * `forbidden` is in its mode. Relative to `directory`, which may be AT_FDCWD. */
+ * where any bit of `forbidden` is in its mode. Relative to `directory`, which may be AT_FDCWD. */
 int file_read(int directory, const char *name, mode_t forbidden, uint8_t **data, size_t *length, struct failure *failure);
 bool file_exists(int directory, const char *name);
 /* A temporary file, fsync, rename over `name` (or, without `replace`, link, which fails where the name is taken),

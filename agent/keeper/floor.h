@@ -1,5 +1,6 @@
 /*
- * floor.h - what no policy and no agent can lift: the rules that a grant must keep, set at init, sealed with the key.
+ * floor.h - what no policy and no agent can lift: the rules that a grant must keep, set at init, sealed with the
+ * key.
  *
  * SPDX-License-Identifier: Apache-2.0
  *

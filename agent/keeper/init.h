@@ -8,9 +8,8 @@
 
 #include "agent/keeper/options.h"
 
-/* DIR/ca.key, DIR/counter, DIR/ca.crt. CONFLICT where any of them is there. Says on standard output what it made, on
- * standard error what the
- * seal does not protect against. */
+/* DIR/ca.key, DIR/counter, DIR/ca.crt. CONFLICT where any of them is there. Says on standard output what it made,
+ * on standard error what the seal does not protect against. */
 int init_run(const struct options *options, struct failure *failure);
 /* The same key under another seal or floor. */
 int reseal_run(const struct options *options, struct failure *failure);

@@ -51,8 +51,8 @@ static int set_limits(struct failure *failure)
 
 /* --- Landlock --------------------------------------------------------------------------------------------- */
 
-/* As of ABI 6; the header of the oldest kernel we build on knows the first member alone, and an older kernel takes a
- * shorter structure. */
+/* As of ABI 6; the header of the oldest kernel we build on knows the first member alone, and an older kernel takes
+ * a shorter structure. */
 struct ruleset {
     uint64_t files, network, scoped;
 };

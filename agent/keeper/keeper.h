@@ -30,8 +30,8 @@ struct keeper {
 
 /* Read ca.crt, ca.key and counter. Nothing is opened yet. */
 int keeper_load(struct keeper *keeper, int directory, struct failure *failure);
-/* Open the key: with this passphrase, or by what the keeper has (passphrase empty) where it is sealed by a secret or
- * not at all. */
+/* Open the key: with this passphrase, or by what the keeper has (passphrase empty) where it is sealed by a secret
+ * or not at all. */
 int keeper_unlock(struct keeper *keeper, const struct secret *passphrase, struct failure *failure);
 void keeper_lock(struct keeper *keeper);
 bool keeper_is_open(const struct keeper *keeper);

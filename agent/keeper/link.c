@@ -4,8 +4,7 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * A packet that is not a message is the work of a bug or of an attacker, and ends the keeper. A wrong value in a
- * grant came from somebody's
- * request, and is refused by name.
+ * grant came from somebody's request, and is refused by name.
  */
 #include "agent/keeper/link.h"
 

@@ -45,8 +45,8 @@ static int open_listener(const char *path, const char *inherited, mode_t mode, u
     return path ? socket_listen(path, mode, owner, fd, failure) : socket_inherited(inherited, fd, failure);
 }
 
-/* The agent's socket is open to all, and who connects is asked of the kernel; unlock.sock belongs to the owner of the
- * state. */
+/* The agent's socket is open to all, and who connects is asked of the kernel; unlock.sock belongs to the owner of
+ * the state. */
 static int open_doors(const struct options *options, const struct keeper *keeper, const struct account *self,
                       struct doors *doors, struct failure *failure)
 {

@@ -128,8 +128,7 @@ static void crypto_free(void *block, const char *file, int line)
 }
 
 /* A block of the ordinary heap has no size that we know, and libcrypto does not say: malloc's own word is enough,
- * since blocks only move
- * from there into the region while they grow. */
+ * since blocks only move from there into the region while they grow. */
 
 static void *crypto_resize(void *block, size_t size, const char *file, int line)
 {
@@ -237,8 +236,8 @@ int memory_lock_stack(struct failure *failure)
     return 0;
 }
 
-/* libcrypto clears its heap, but not every frame: its assembler keeps words of what it works on, a private key among
- * them, on the stack. */
+/* libcrypto clears its heap, but not every frame: its assembler keeps words of what it works on, a private key
+ * among them, on the stack. */
 __attribute__((noinline)) void memory_wipe_stack(void)
 {
     uint8_t below[MEMORY_STACK_LOCKED - 1024];

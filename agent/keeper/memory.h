@@ -4,11 +4,9 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * libcrypto's allocator is replaced before its first call. What it allocates until memory_begin_secret (tables of
- * algorithms: 40 KiB that are in
- * everybody's libcrypto.so) comes from the ordinary heap; from then on everything comes from the region, and a block
- * of the ordinary heap that
- * grows moves there. Blocks are wiped when they are freed. Locking is checked, not hoped for: where mlock fails,
- * there is no memory.
+ * algorithms: 40 KiB that are in everybody's libcrypto.so) comes from the ordinary heap; from then on everything
+ * comes from the region, and a block of the ordinary heap that grows moves there. Blocks are wiped when they are
+ * freed. Locking is checked, not hoped for: where mlock fails, there is no memory.
  */
 #ifndef MTLSD_KEEPER_MEMORY_H
 #define MTLSD_KEEPER_MEMORY_H

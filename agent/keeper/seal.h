@@ -4,8 +4,7 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * magic, version, method, Argon2id parameters, salt, nonce; then XChaCha20-Poly1305 of the contents, with all that
- * stands before them
- * authenticated too. It knows nothing of what it seals.
+ * stands before them authenticated too. It knows nothing of what it seals.
  */
 #ifndef MTLSD_KEEPER_SEAL_H
 #define MTLSD_KEEPER_SEAL_H
@@ -16,11 +15,12 @@
 #include "proto/failure.h"
 
 enum seal_method {
-    SEAL_NONE =
-        0, /* whoever can read the file has the key: the file's mode is all there is. Damage is still noticed. */
-    SEAL_PASSPHRASE = 1, /* Argon2id (RFC 9106); somebody must type it after each start */
-    SEAL_SECRET =
-        2, /* 32 bytes from a file or a systemd credential; protects copies of the disk only where the secret lies elsewhere */
+    /* Whoever can read the file has the key: the file's mode is all there is. Damage is still noticed. */
+    SEAL_NONE = 0,
+    /* Argon2id (RFC 9106); somebody must type it after each start. */
+    SEAL_PASSPHRASE = 1,
+    /* 32 bytes from a file or a systemd credential; protects copies of the disk only where the secret lies elsewhere. */
+    SEAL_SECRET = 2,
 };
 
 enum {
@@ -41,8 +41,8 @@ int seal_method_read(const uint8_t *file, size_t length, enum seal_method *out, 
 /* *file is freed with memory_free. The secret is the passphrase, or SEAL_SECRET_SIZE bytes, or nothing. */
 int seal_close(enum seal_method method, const uint8_t *secret, size_t secret_length, const uint8_t *contents,
                size_t length, uint8_t **file, size_t *file_length, struct failure *failure);
-/* *contents is locked memory, freed with memory_free. A wrong secret and an altered file are told in the same words:
- * they cannot be told apart. */
+/* *contents is locked memory, freed with memory_free. A wrong secret and an altered file are told in the same
+ * words: they cannot be told apart. */
 int seal_open(const uint8_t *file, size_t file_length, const uint8_t *secret, size_t secret_length,
               uint8_t **contents, size_t *length, struct failure *failure);
 

@@ -4,8 +4,7 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * Order within a round: who unlocks, then the agent, then whoever knocks. The CRL needs no turn of its own: its
- * slices come in packets
- * between the grants.
+ * slices come in packets between the grants.
  */
 #include "agent/keeper/serve.h"
 

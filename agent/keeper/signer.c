@@ -4,8 +4,7 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * PKCS#8 is taken apart with templates of our own and the numbers handed to EVP_PKEY_fromdata: libcrypto's decoder
- * framework would bring
- * 60 KiB of tables into locked memory. One EVP_PKEY_CTX is kept for all signatures.
+ * framework would bring 60 KiB of tables into locked memory. One EVP_PKEY_CTX is kept for all signatures.
  */
 #include "agent/keeper/signer.h"
 
@@ -30,38 +29,16 @@ static const struct scheme {
     uint8_t algorithm[ALGORITHM_MAX];
     uint8_t algorithm_length;
 } schemes[] = {
-    {KEY_EC_P256,
-     EVP_PKEY_EC,
-     "EC",
-     "P-256",
-     "ECDSA",
-     "SHA256", /* ecdsa-with-SHA256, RFC 5758 section 3.2 */
-     {0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02},
-     12},
-    {KEY_EC_P384,
-     EVP_PKEY_EC,
-     "EC",
-     "P-384",
-     "ECDSA",
-     "SHA384", /* ecdsa-with-SHA384 */
-     {0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x03},
-     12},
-    {KEY_ED25519,
-     EVP_PKEY_ED25519,
-     "ED25519",
-     NULL,
-     "ED25519",
-     NULL, /* id-Ed25519, RFC 8410 section 3 */
-     {0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70},
-     7},
-    {KEY_RSA,
-     EVP_PKEY_RSA,
-     "RSA",
-     NULL,
-     "RSA",
-     "SHA256", /* sha256WithRSAEncryption, RFC 4055 section 5: parameters are NULL */
-     {0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b, 0x05, 0x00},
-     15},
+    /* ecdsa-with-SHA256 and -SHA384, RFC 5758 section 3.2 */
+    {KEY_EC_P256, EVP_PKEY_EC, "EC", "P-256", "ECDSA", "SHA256",
+     {0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02}, 12},
+    {KEY_EC_P384, EVP_PKEY_EC, "EC", "P-384", "ECDSA", "SHA384",
+     {0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x03}, 12},
+    /* id-Ed25519, RFC 8410 section 3 */
+    {KEY_ED25519, EVP_PKEY_ED25519, "ED25519", NULL, "ED25519", NULL, {0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70}, 7},
+    /* sha256WithRSAEncryption, RFC 4055 section 5: parameters are NULL */
+    {KEY_RSA, EVP_PKEY_RSA, "RSA", NULL, "RSA", "SHA256",
+     {0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b, 0x05, 0x00}, 15},
 };
 
 struct signer {
@@ -141,8 +118,8 @@ static int crypto_failure(struct failure *failure, const char *what)
 
 int signer_start(struct failure *failure)
 {
-    /* The default generator would load every cipher of libcrypto to find AES-CTR; this one (NIST SP 800-90A, 10.1.1)
-     * needs a digest. */
+    /* The default generator would load every cipher of libcrypto to find AES-CTR; this one (NIST SP 800-90A,
+     * 10.1.1) needs a digest. */
     if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_NO_ADD_ALL_CIPHERS |
                                 OPENSSL_INIT_NO_ADD_ALL_DIGESTS | OPENSSL_INIT_NO_LOAD_CONFIG |
                                 OPENSSL_INIT_NO_ATEXIT,

@@ -24,9 +24,8 @@ struct signer;        /* an open key */
 struct signer_stream; /* a signature under way over data that comes in pieces */
 
 /* Start libcrypto as lean as the keeper wants it: no configuration, no tables of names (so X509_verify finds no
- * digest: not for other programs), a
- * random generator that needs no cipher. Once, before any other use of libcrypto but memory_install. Ends with
- * signer_prepare. */
+ * digest: not for other programs), a random generator that needs no cipher. Once, before any other use of libcrypto
+ * but memory_install. Ends with signer_prepare. */
 int signer_start(struct failure *failure);
 /* Fetch from libcrypto whatever is used later, so that its tables lie in the ordinary heap: before
  * memory_begin_secret. -1 where libcrypto lacks something. */
@@ -42,16 +41,16 @@ void signer_close(struct signer *signer); /* NULL is fine */
 /* libcrypto's object, for the CA's own certificate at init; lives as long as the signer. */
 EVP_PKEY *signer_key(const struct signer *signer);
 const struct public_key *signer_public_key(const struct signer *signer);
-/* The signatureAlgorithm that goes with a key of this kind: AlgorithmIdentifier, DER (RFC 5758, RFC 8410, RFC 4055).
- * Static. */
+/* The signatureAlgorithm that goes with a key of this kind: AlgorithmIdentifier, DER (RFC 5758, RFC 8410, RFC
+ * 4055). Static. */
 const uint8_t *signer_algorithm(enum key_kind kind, size_t *length);
 
 /* Sign; *length is set to the signature's. */
 int signer_sign(struct signer *signer, const void *data, size_t size, uint8_t signature[static SIGNATURE_MAX],
                 size_t *length, struct failure *failure);
 
-/* The same for data that comes in pieces. Ed25519 reads its data twice (RFC 8032 section 5.1.6), so it buffers, up to
- * BUFFERED_STREAM_MAX. */
+/* The same for data that comes in pieces. Ed25519 reads its data twice (RFC 8032 section 5.1.6), so it buffers, up
+ * to BUFFERED_STREAM_MAX. */
 int signer_stream_begin(struct signer *signer, uint64_t size, struct signer_stream **out, struct failure *failure);
 int signer_stream_add(struct signer_stream *stream, const void *data, size_t size);
 /* Frees the stream, on success and on failure. */

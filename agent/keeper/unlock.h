@@ -31,9 +31,8 @@ void unlock_accept(struct unlock *unlock, int fd, uid_t owner);
 void unlock_run(struct unlock *unlock, size_t index, struct keeper *keeper);
 void unlock_clear(struct unlock *unlock);
 
-/* The answer to one packet: verb and passphrase in, first byte and sentence out; returns the answer's length. `now`:
- * seconds of a clock that
- * does not go back. */
+/* The answer to one packet: verb and passphrase in, first byte and sentence out; returns the answer's length.
+ * `now`: seconds of a clock that does not go back. */
 size_t unlock_answer(struct unlock *unlock, struct keeper *keeper, const uint8_t *request, size_t length, int64_t now,
                      char out[static UNLOCK_ANSWER_MAX + 1]);
 

@@ -32,16 +32,18 @@ static inline struct public_key fixture_key(const char *type)
     struct key_type parsed;
     struct public_key key;
     ck_assert_int_eq(key_type_parse(type, &parsed), 0);
-    EVP_PKEY *pkey = parsed.kind == KEY_RSA       ? EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)parsed.bits)
-                     : parsed.kind == KEY_ED25519 ? EVP_PKEY_Q_keygen(NULL, NULL, "ED25519")
-                                                  : EVP_PKEY_Q_keygen(NULL, NULL, "EC", parsed.kind == KEY_EC_P256 ? "P-256" : "P-384");
+    EVP_PKEY *pkey = parsed.kind == KEY_RSA ? EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)parsed.bits)
+                     : parsed.kind == KEY_ED25519
+                         ? EVP_PKEY_Q_keygen(NULL, NULL, "ED25519")
+                         : EVP_PKEY_Q_keygen(NULL, NULL, "EC", parsed.kind == KEY_EC_P256 ? "P-256" : "P-384");
     ck_assert_int_eq(public_key_from_evp(pkey, &key, NULL), 0);
     EVP_PKEY_free(pkey);
     return key;
 }
 
 /* An open CA under a floor, alive from `not_before` to `not_after`. */
-static inline void fixture_authority_with(struct authority *authority, const char *type, const struct floor *floor, int64_t not_before, int64_t not_after)
+static inline void fixture_authority_with(struct authority *authority, const char *type, const struct floor *floor,
+                                          int64_t not_before, int64_t not_after)
 {
     struct failure failure = {.code = FAILURE_NONE};
     struct key_type parsed;

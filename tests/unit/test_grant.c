@@ -26,7 +26,8 @@ static uint8_t *bytes_of(const char *text)
 
 static void make_example(int which, struct keeper_packet *packet)
 {
-    static const char *const sans[] = {"DNS:a.example.com", "email:alice@example.com", "URI:spiffe://example.com/alice", "IP:192.0.2.1", "IP:2001:db8::1"};
+    static const char *const sans[] = {"DNS:a.example.com", "email:alice@example.com",
+                                       "URI:spiffe://example.com/alice", "IP:192.0.2.1", "IP:2001:db8::1"};
     memset(packet, 0, sizeof *packet);
     packet->id = UINT64_C(0x0123456789abcdef) + (uint64_t)which;
     const struct serial serial = {3, {0x80, 1, 2}};
@@ -61,8 +62,15 @@ static void make_example(int which, struct keeper_packet *packet)
     case 6:
         packet->type = KEEPER_STATE;
         packet->u.state = calloc(1, sizeof *packet->u.state);
-        *packet->u.state = (struct keeper_state){.protocol = GRANT_PROTOCOL, .open = true, .pid = 12, .uid = 990, .signatures = 3000, .walls = "seccomp mlock",
-                                                 .crl_size_limit_mib = 64, .authority_length = 3, .authority = {1, 2, 3}};
+        *packet->u.state = (struct keeper_state){.protocol = GRANT_PROTOCOL,
+                                                 .open = true,
+                                                 .pid = 12,
+                                                 .uid = 990,
+                                                 .signatures = 3000,
+                                                 .walls = "seccomp mlock",
+                                                 .crl_size_limit_mib = 64,
+                                                 .authority_length = 3,
+                                                 .authority = {1, 2, 3}};
         break;
     case 7:
         packet->type = KEEPER_SIGNED;
@@ -158,7 +166,8 @@ START_TEST(every_truncation_and_every_addition_is_refused)
         struct keeper_packet packet;
         size_t length = write_example(i);
         for (size_t cut = 0; cut < length; cut++)
-            ck_assert_msg(read_exact(wire, cut, &packet) == -1, "message %d cut to %zu of %zu bytes was read", i, cut, length);
+            ck_assert_msg(read_exact(wire, cut, &packet) == -1, "message %d cut to %zu of %zu bytes was read", i, cut,
+                          length);
         wire[length] = 0;
         ck_assert_int_eq(read_exact(wire, length + 1, &packet), -1);
     }
@@ -282,6 +291,7 @@ START_TEST(the_audit_head_is_no_der)
 }
 END_TEST
 
-UNIT_MAIN("grant", each_message_survives_the_way, a_grant_is_read_member_by_member, every_truncation_and_every_addition_is_refused, no_flipped_bit_does_harm,
-          what_is_out_of_bounds_is_not_written, names_that_do_not_fit_a_packet_are_not_written, a_nul_in_a_name_is_no_name,
-          crl_entries_are_what_libcrypto_reads, the_audit_head_is_no_der)
+UNIT_MAIN("grant", each_message_survives_the_way, a_grant_is_read_member_by_member,
+          every_truncation_and_every_addition_is_refused, no_flipped_bit_does_harm,
+          what_is_out_of_bounds_is_not_written, names_that_do_not_fit_a_packet_are_not_written,
+          a_nul_in_a_name_is_no_name, crl_entries_are_what_libcrypto_reads, the_audit_head_is_no_der)

@@ -22,7 +22,8 @@ static void seal(enum seal_method method, const void *with, size_t length)
 {
     struct failure failure = {.code = FAILURE_NONE};
     ck_assert_int_ge(sodium_init(), 0);
-    ck_assert_msg(seal_close(method, with, length, contents, sizeof contents, &sealed, &sealed_length, &failure) == 0, "%s", failure.reason);
+    ck_assert_msg(seal_close(method, with, length, contents, sizeof contents, &sealed, &sealed_length, &failure) == 0,
+                  "%s", failure.reason);
 }
 
 static int open_with(const void *with, size_t length, struct failure *failure)
@@ -123,6 +124,7 @@ START_TEST(two_files_of_one_secret_share_nothing)
     seal(SEAL_SECRET, secret, sizeof secret);
     ck_assert_mem_ne(first + 24, sealed + 24, 16);                                 /* salt */
     ck_assert_mem_ne(first + SEAL_HEADER_SIZE, sealed + SEAL_HEADER_SIZE, sizeof contents);
+    memory_free(first);
 }
 END_TEST
 
@@ -149,8 +151,11 @@ START_TEST(the_vault_gives_back_floor_and_key)
     ck_assert_str_eq(found.eku[3], "1.3.6.1.4.1.311.20.2.2");
     ck_assert_uint_eq(found.permit_count, 1);
     ck_assert_str_eq(found.permit_dns[0], "example.com");
+    memory_free(file);
+    memory_free(key);
 }
 END_TEST
 
-UNIT_MAIN("seal", a_passphrase_opens_what_it_sealed, a_secret_opens_what_it_sealed, without_a_secret_the_file_is_still_checked, no_bit_can_be_altered,
-          a_truncated_file_is_refused, hostile_parameters_are_not_run, two_files_of_one_secret_share_nothing, the_vault_gives_back_floor_and_key)
+UNIT_MAIN("seal", a_passphrase_opens_what_it_sealed, a_secret_opens_what_it_sealed,
+          without_a_secret_the_file_is_still_checked, no_bit_can_be_altered, a_truncated_file_is_refused,
+          hostile_parameters_are_not_run, two_files_of_one_secret_share_nothing, the_vault_gives_back_floor_and_key)
