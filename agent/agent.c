@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <openssl/crypto.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -37,6 +38,8 @@ enum {
     KEEPER_PATIENCE_USEC = 15 * 1000 * 1000, /* for its first word, where the CA's certificate is not known here yet */
     GOODBYE_USEC = 10 * 1000 * 1000,         /* for slow readers, when stopping */
     GOODBYE_POLL_USEC = 5 * 1000,
+    SECURE_HEAP = 512 * 1024,                /* of libcrypto, for client keys in the making */
+    SECURE_HEAP_LEAST = 64,
 };
 
 struct agent {
@@ -81,34 +84,16 @@ static void run_crl_hook(void *context)
         tell_parent(agent, PARENT_CRL_HOOK);
 }
 
-static int receive_fd(int socket)
-{
-    char byte;
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } ancillary;
-    struct iovec vector = {&byte, 1};
-    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = ancillary.bytes,
-                             .msg_controllen = sizeof ancillary.bytes};
-    ssize_t length = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-    struct cmsghdr *header = length == 1 ? CMSG_FIRSTHDR(&message) : NULL;
-    int fd = -1;
-    if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(sizeof fd))
-        memcpy(&fd, CMSG_DATA(header), sizeof fd);
-    return length == 0 ? -2 : fd;
-}
-
 static void agent_stop(struct agent *agent);
 
 static int on_parent(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
     struct agent *agent = userdata;
-    int received = receive_fd(fd);
+    int received = parent_receive(fd);
     (void)events;
     if (received >= 0)
         keeper_link_adopt(agent->link, received);
-    if (received == -2) {
+    if (received == PARENT_GONE) {
         sd_event_source_set_enabled(source, SD_EVENT_OFF);
         agent_stop(agent);
     }
@@ -299,6 +284,8 @@ static int prepare_process(struct agent *agent, struct failure *failure)
     if (open_socket(agent, failure) || epoch_open(agent->config->agent.epoch, &agent->epoch, failure))
         return -1;
     raise_descriptor_limit(agent->config);
+    if (CRYPTO_secure_malloc_init(SECURE_HEAP, SECURE_HEAP_LEAST) != 1)
+        log_message(LOG_WARNING, "client keys made here may be swapped out: %d bytes cannot be locked; raise LimitMEMLOCK=", SECURE_HEAP);
     if (drop_user(agent->config, failure))
         return -1;
     if (agent->parent_fd >= 0)

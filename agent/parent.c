@@ -118,6 +118,24 @@ static int send_keeper(int control, int fd)
     return sendmsg(control, &message, MSG_NOSIGNAL) == 1 ? 0 : -1;
 }
 
+int parent_receive(int socket)
+{
+    char byte;
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } ancillary;
+    struct iovec vector = {&byte, 1};
+    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = ancillary.bytes,
+                             .msg_controllen = sizeof ancillary.bytes};
+    ssize_t length = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    struct cmsghdr *header = length == 1 ? CMSG_FIRSTHDR(&message) : NULL;
+    int fd = -1;
+    if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(sizeof fd))
+        memcpy(&fd, CMSG_DATA(header), sizeof fd);
+    return length == 0 ? PARENT_GONE : fd;
+}
+
 /* A keeper for the agent. One that is still there has lost its agent's connection: it is of no use. */
 static void keeper_start(struct parent *parent)
 {

@@ -16,6 +16,10 @@ enum parent_word { PARENT_KEEPER = 'K', PARENT_CRL_HOOK = 'H' };
 /* Fork the agent and supervise until it ends; returns the exit code of the program. */
 int parent_run(const struct config *config);
 
+/* The agent's side: the descriptor that came, -1 where none did, PARENT_GONE where the parent is. */
+enum { PARENT_GONE = -2 };
+int parent_receive(int socket);
+
 /* A user= of the configuration, name or number: 0 or -1. gid is the user's primary group; for a bare number without an account the same number. */
 int user_find(const char *text, uid_t *uid, gid_t *gid);
 

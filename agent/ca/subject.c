@@ -5,25 +5,23 @@
  */
 #include "agent/ca/subject.h"
 
-#include <openssl/bio.h>
 #include <openssl/x509.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "proto/x509/certificate.h"
 
 const char *subject_text(struct arena *arena, const struct names *names)
 {
     X509_NAME *name = X509_NAME_new();
-    BIO *bio = BIO_new(BIO_s_mem());
-    const char *text = "";
-    char *data;
-    if (name && bio && names->common_name[0] &&
-        X509_NAME_add_entry_by_NID(name, NID_commonName, MBSTRING_UTF8, (const unsigned char *)names->common_name, -1, -1, 0) &&
-        X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253) >= 0) {
-        long length = BIO_get_mem_data(bio, &data);
-        text = arena_format(arena, "%.*s", (int)length, data);
-    }
-    BIO_free(bio);
+    char *text = NULL;
+    if (name && (!names->common_name[0] ||
+                 X509_NAME_add_entry_by_NID(name, NID_commonName, MBSTRING_UTF8, (const unsigned char *)names->common_name, -1, -1, 0)))
+        text = certificate_name_text(name);
     X509_NAME_free(name);
-    return text;
+    const char *copy = arena_text(arena, text ? text : "");
+    free(text);
+    return copy;
 }
 
 uint32_t purpose_of_eku(const char *oid)

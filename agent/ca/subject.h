@@ -14,7 +14,7 @@
 /* What an extended key usage permits, as the index keeps it. */
 enum purpose { PURPOSE_CLIENT = 1, PURPOSE_SERVER = 2, PURPOSE_EMAIL = 4, PURPOSE_OTHER = 8 };
 
-/* RFC 4514 text of the subject that a grant with these names gets ("CN=alice"), as OpenSSL writes it with XN_FLAG_RFC2253. */
+/* RFC 4514 text of the subject that a grant with these names gets ("CN=alice"), as certificate_name_text writes it. */
 const char *subject_text(struct arena *arena, const struct names *names);
 /* The bit of a dotted OID, RFC 5280 section 4.2.1.12. */
 uint32_t purpose_of_eku(const char *oid);

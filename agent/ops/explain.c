@@ -70,37 +70,44 @@ static int explain_begin(struct request *request, struct failure *failure)
     return 0;
 }
 
-/* The plan that the question is about: names, profile, key and life of what would be issued, or those of a certificate. */
-static int explain_plan_of(const struct world *world, struct request *request, struct explaining *explaining, struct failure *failure)
+/* What would be issued: names, profile, key and life as the call gives them, or for a renewal as the certificate has them. */
+static int explain_issuing(const struct world *world, struct request *request, struct explaining *explaining, struct failure *failure)
 {
     const struct explain_call *call = request->call;
-    if (explaining->type != POLICY_ISSUE && call->serial) {
-        const struct which_certificate which = {.serial = call->serial};
-        explaining->have_row = true;
-        return find_one(world, request, &which, &explaining->row, failure);
-    }
-    if (!call->name && !call->sans.count)
-        return 0;
     struct issuing *issuing = issuing_begin(request);
     request->release = explain_release;
     explaining->issuing = issuing;
     issuing->name = call->name;
     issuing->sans = call->sans;
-    issuing->profile = call->profile;
+    issuing->profile = explaining->have_row ? explaining->row.profile : call->profile;
     issuing->service = call->service;
     issuing->life = call->life;
     issuing->dry_run = true;
-    if (!call->name) { /* the names alone are asked about */
-        issuing->renewing = true;
-        for (size_t i = 0; i < call->sans.count; i++) {
-            struct san san;
-            if (san_parse(call->sans.items[i], &san, failure) || names_add(&issuing->names, &san, failure))
-                return -1;
-        }
+    issuing->renewing = explaining->have_row || !call->name; /* then the names alone are asked about */
+    if (explaining->have_row && names_from_lines(explaining->row.name, explaining->row.sans, &issuing->names, failure))
+        return -1;
+    for (size_t i = 0; issuing->renewing && !explaining->have_row && i < call->sans.count; i++) {
+        struct san san;
+        if (san_parse(call->sans.items[i], &san, failure) || names_add(&issuing->names, &san, failure))
+            return -1;
     }
-    if (issuing_key_type(world, call->key_type, call->profile, &issuing->key_type, failure))
+    if (issuing_key_type(world, call->key_type, issuing->profile, &issuing->key_type, failure))
         return -1;
     return issuing_plan(world, request, issuing, failure) == PLAN_FAILED ? -1 : 0;
+}
+
+/* The plan that the question is about: what would be issued, or a certificate that is there. */
+static int explain_plan_of(const struct world *world, struct request *request, struct explaining *explaining, struct failure *failure)
+{
+    const struct explain_call *call = request->call;
+    if (call->serial) {
+        const struct which_certificate which = {.serial = call->serial};
+        if (find_one(world, request, &which, &explaining->row, failure))
+            return -1;
+        explaining->have_row = true;
+    }
+    bool plain = explaining->have_row ? explaining->type != POLICY_ISSUE : !call->name && !call->sans.count;
+    return plain ? 0 : explain_issuing(world, request, explaining, failure);
 }
 
 static enum plan_step explain_plan(const struct world *world, struct request *request, struct failure *failure)
