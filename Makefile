@@ -91,7 +91,12 @@ $(ARCHIVES):
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
 LIBS_UNIT = $(call pkg,check) $(LIBS_AGENT)
-$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(if $(TEST_WITH),$(foreach a,$(subst $(comma), ,$(TEST_WITH)),$(call archive,$a)),$(ARCHIVES))
+# What is an executable of its own is not linked with the others: names are unique within one only.
+unit_archives = $(foreach a,$(if $(TEST_WITH),$(subst $(comma), ,$(TEST_WITH)),$(if $(findstring test_cli,$1),client cli proto,agent keeper client proto)),$(call archive,$a))
+$(BUILD)/unit/test_cli%: $(BUILD)/obj/tests/unit/test_cli%.o $(call unit_archives,test_cli)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@) $(CC) -pie $(ALL_LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS_UNIT)
+$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(call unit_archives,)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@) $(CC) -pie $(ALL_LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS_UNIT)
 # The stacks are held against the real libpam: a PAM module of ours says what each line's module would have said.
@@ -153,11 +158,14 @@ demo: deps all
 	@tests/demo.sh $(BUILD)
 # Each tests/bench/bench_X.c is a program; tests/bench/run runs them beside real peers, prints the table and writes BUILD/bench.txt.
 BENCH     := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/bench_*.c))
-BENCH_AID := $(filter-out tests/bench/bench_%,$(wildcard tests/bench/*.c))
+BENCH_AID := $(filter-out tests/bench/bench_% tests/bench/bare.c,$(wildcard tests/bench/*.c))
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(call obj,$(BENCH_AID)) $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@) $(CC) -pie $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS_AGENT) -lm
-bench: all $(BENCH)
+$(BUILD)/bench/bare: $(BUILD)/obj/tests/bench/bare.o
+	@mkdir -p $(@D)
+	$(call say,LINK,$@) $(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(call pkg,libcrypto)
+bench: all $(BENCH) $(BUILD)/bench/bare
 	@tests/bench/run $(BUILD)
 
 # Lint: clang-tidy on every source (its stamp follows the object, so that headers count), shellcheck, mandoc.
@@ -169,10 +177,10 @@ LINT_MAN  := $(wildcard packaging/man/*.[1-8])
 TIDIED    := $(patsubst %.c,$(BUILD)/lint/%.ok,$(LINT_SRC))
 .PHONY: lint lint-c lint-sh lint-man
 lint: lint-c lint-sh lint-man
-$(BUILD)/lint/%.ok: $(BUILD)/obj/%.o .clang-tidy
+$(BUILD)/lint/%.ok: $(BUILD)/obj/%.o .clang-tidy tests/.clang-tidy tests/lint.h
 	@mkdir -p $(@D)
 	$(call say,TIDY,$(patsubst $(BUILD)/lint/%.ok,%.c,$@)) $(TIDY) --quiet --warnings-as-errors='*' $(patsubst $(BUILD)/lint/%.ok,%.c,$@) -- \
-	    -std=gnu17 -D_GNU_SOURCE -I. -Iinclude 2>$@.log >$@.out || { cat $@.out; grep -v 'warnings generated' $@.log; exit 1; }
+	    -std=gnu17 -D_GNU_SOURCE -I. -Iinclude $(if $(filter $(BUILD)/lint/proto/failure.ok,$@),,-include tests/lint.h) 2>$@.log >$@.out || { cat $@.out; grep -v 'warnings generated' $@.log; exit 1; }
 	@touch $@
 lint-c: $(TIDIED)
 lint-sh:
@@ -180,7 +188,7 @@ lint-sh:
 lint-man:
 	@mandoc -T lint -W warning $(LINT_MAN) && echo '  LINT    man pages'
 
-# Install. The GNU directory variables, DESTDIR, and unitdir for systemd.
+# Install. The GNU directory variables, DESTDIR, and unitdir for systemd. INSTALL_ONLY=1 takes what is built.
 PREFIX      ?= /usr/local
 prefix      ?= $(PREFIX)
 exec_prefix ?= $(prefix)
@@ -199,7 +207,7 @@ INSTALL     ?= install
 VERSION     := $(shell sed -n 's/^.define MTLSD_VERSION "\(.*\)"/\1/p' proto/service.h)
 SETTLE       = sed -e 's|/usr/sbin|$(sbindir)|g' -e 's|/usr/bin|$(bindir)|g' -e 's|/etc/mtlsd|$(sysconfdir)/mtlsd|g'
 .PHONY: install
-install: all
+install: $(if $(INSTALL_ONLY),,all)
 	$(Q)$(INSTALL) -d $(addprefix $(DESTDIR),$(bindir) $(sbindir) $(libdir)/pkgconfig $(includedir) $(mandir)/man1 $(mandir)/man3 $(mandir)/man5 \
 	    $(mandir)/man8 $(docdir) $(unitdir) $(sysusersdir) $(tmpfilesdir) $(datarootdir)/varlink $(sysconfdir)/mtlsd/policy.d)
 	$(Q)$(INSTALL) -m 755 $(BUILD)/mtlsctl $(DESTDIR)$(bindir)/
