@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <openssl/crypto.h>
 #include <signal.h>
 #include <sodium.h>
@@ -17,7 +16,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
@@ -31,6 +29,7 @@
 #include "agent/parent.h"
 #include "agent/sandbox.h"
 #include "agent/server.h"
+#include "agent/user.h"
 
 enum {
     POOL_THREADS = 2,
@@ -58,7 +57,7 @@ struct agent {
     struct store *store;
     struct engine *engine;
     struct server *server;
-    bool stopping, wrong_authority;
+    bool stopping, wrong_authority, own_socket;
 };
 
 /* --- the parent -------------------------------------------------------------------------------------------- */
@@ -162,6 +161,14 @@ static const struct keeper_link_callbacks keeper_callbacks = {keeper_state, keep
 
 /* --- stopping and reloading -------------------------------------------------------------------------------- */
 
+/* As soon as nobody is listening: later the path may be a new agent's. */
+static void remove_socket(struct agent *agent)
+{
+    if (agent->own_socket)
+        unlink(agent->config->agent.socket);
+    agent->own_socket = false;
+}
+
 /* Everything accepted is answered first; who does not read its answer is not waited for long. */
 static int on_goodbye(sd_event_source *source, uint64_t usec, void *userdata)
 {
@@ -185,6 +192,7 @@ static void agent_stop(struct agent *agent)
     log_message(LOG_NOTICE, "stopping");
     if (agent->server)
         server_stop(agent->server);
+    remove_socket(agent);
     uint64_t now;
     sd_event_now(agent->event, CLOCK_MONOTONIC, &now);
     agent->goodbye_until = now + GOODBYE_USEC;
@@ -213,8 +221,10 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
 static int open_socket(struct agent *agent, struct failure *failure)
 {
     int count = sd_listen_fds(1);
-    if (count == 0)
-        return server_listen(agent->config, &agent->listen_fd, failure);
+    if (count == 0) {
+        agent->own_socket = !server_listen(agent->config, &agent->listen_fd, failure);
+        return agent->own_socket ? 0 : -1;
+    }
     if (count != 1 || sd_is_socket(SD_LISTEN_FDS_START, AF_UNIX, SOCK_STREAM, -1) <= 0)
         return failure_set(failure, FAILURE_BAD_REQUEST, "socket", "%d sockets were passed; the agent takes one Unix stream socket", count);
     agent->listen_fd = SD_LISTEN_FDS_START;
@@ -227,48 +237,13 @@ static int open_socket(struct agent *agent, struct failure *failure)
 static void raise_descriptor_limit(const struct config *config)
 {
     struct rlimit limit;
-    rlim_t wanted = (rlim_t)config->agent.connections + 64;
+    rlim_t wanted = 2 * (rlim_t)config->agent.connections + 64; /* a pidfd each, where the policy has unit= */
     if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= wanted)
         return;
     limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
     if (setrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur < wanted)
         log_message(LOG_WARNING, "only %llu descriptors are allowed here, fewer than connections=%lld wants; raise LimitNOFILE=",
                     (unsigned long long)limit.rlim_cur, (long long)config->agent.connections);
-}
-
-/* What is in the state directory belongs to the user that the agent drops to; only root's own files are given away. */
-static int give_state(const struct config *config, uid_t uid, gid_t gid, struct failure *failure)
-{
-    static const char *const names[] = {"", "/index.db", "/index.db-wal", "/index.db-shm", "/ca.der", "/crl.der"};
-    char path[4096];
-    struct stat status;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        snprintf(path, sizeof path, "%s%s", config->agent.state, names[i]);
-        if (lstat(path, &status) || status.st_uid != 0 || S_ISLNK(status.st_mode))
-            continue;
-        if (lchown(path, uid, gid))
-            return failure_set(failure, FAILURE_INTERNAL, NULL, "%s: to uid %u: %s", path, uid, strerror(errno));
-    }
-    return 0;
-}
-
-static int drop_user(const struct config *config, struct failure *failure)
-{
-    uid_t uid;
-    gid_t gid;
-    if (!config->agent.user || geteuid() != 0)
-        return 0;
-    if (user_find(config->agent.user, &uid, &gid))
-        return failure_set(failure, FAILURE_BAD_REQUEST, "user", "[agent] user=%s: there is no such user", config->agent.user);
-    if (uid == geteuid())
-        return 0;
-    if (give_state(config, uid, gid, failure))
-        return -1;
-    if (initgroups(config->agent.user, gid) && setgroups(0, NULL))
-        return failure_set(failure, FAILURE_INTERNAL, NULL, "dropping to %s: %s", config->agent.user, strerror(errno));
-    if (setresgid(gid, gid, gid) || setresuid(uid, uid, uid))
-        return failure_set(failure, FAILURE_INTERNAL, NULL, "dropping to %s: %s", config->agent.user, strerror(errno));
-    return 0;
 }
 
 static int prepare_process(struct agent *agent, struct failure *failure)
@@ -286,7 +261,7 @@ static int prepare_process(struct agent *agent, struct failure *failure)
     raise_descriptor_limit(agent->config);
     if (CRYPTO_secure_malloc_init(SECURE_HEAP, SECURE_HEAP_LEAST) != 1)
         log_message(LOG_WARNING, "client keys made here may be swapped out: %d bytes cannot be locked; raise LimitMEMLOCK=", SECURE_HEAP);
-    if (drop_user(agent->config, failure))
+    if (user_drop(agent->config, failure))
         return -1;
     if (agent->parent_fd >= 0)
         prctl(PR_SET_PDEATHSIG, SIGKILL); /* dropping the uid has cleared it */
@@ -373,8 +348,8 @@ static void agent_close(struct agent *agent)
 {
     if (agent->committer)
         committer_stop(agent->committer);
+    pool_free(agent->pool); /* before the connections that it looks up */
     server_free(agent->server);
-    pool_free(agent->pool);
     engine_free(agent->engine);
     store_close(agent->store);
     committer_free(agent->committer);
@@ -426,10 +401,8 @@ int agent_run(const struct config *config, int parent_fd)
         code = agent_live(&agent);
     else
         agent.database = NULL;
-    bool own_socket = agent.server && !getenv("LISTEN_FDS");
+    remove_socket(&agent);
     agent_close(&agent);
-    if (own_socket)
-        unlink(config->agent.socket);
     return code;
 }
 

@@ -105,57 +105,6 @@ void job_free(struct job *job)
 
 /* --- plan -------------------------------------------------------------------------------------------------- */
 
-static void job_fail(struct job *job, const struct failure *failure)
-{
-    /* Only refusals by policy are events of the audit trail; a typing error is not. */
-    if (failure->code == FAILURE_NOT_PERMITTED && job->request.operation && job->request.operation->change) {
-        struct commit *commit = refusals_note(job->engine->refusals, &job->request, job->engine->world.now,
-                                              job_audit(job, "refused", failure->reason));
-        if (commit)
-            committer_submit(job->engine->parts.committer, commit);
-    }
-    job_finish(job, NULL, failure);
-}
-
-/* A record of highest priority. Nobody waits for it: a full disk stops changes, never Verify. */
-static void job_alarm(struct job *job)
-{
-    const char *alarm = job->request.plan.alarm;
-    if (!alarm)
-        return;
-    log_field(LOG_ALERT, "MTLSD_ALARM=1", "alarm: %s", alarm);
-    struct commit *commit = refusals_note(job->engine->refusals, &job->request, job->engine->world.now,
-                                          job_audit(job, "alarm", alarm));
-    if (commit)
-        committer_submit(job->engine->parts.committer, commit);
-}
-
-static void name_run(struct pool_job *pool_job)
-{
-    struct job *job = (struct job *)((char *)pool_job - offsetof(struct job, pool_job));
-    peer_read_name((struct peer *)job->request.peer); /* the job's own copy */
-}
-
-static void name_done(struct pool_job *pool_job)
-{
-    struct job *job = (struct job *)((char *)pool_job - offsetof(struct job, pool_job));
-    job->named = true;
-    list_push(&job->engine->ready, job, PLACE_READY);
-}
-
-/* A refusal names the person, which takes a look-up: then the same plan is refused again. False where there is no room for it. */
-static bool job_to_naming(struct job *job)
-{
-    if (job->named)
-        return false;
-    job->pool_job = (struct pool_job){.run = name_run, .done = name_done};
-    if (!pool_submit(job->engine->parts.pool, &job->pool_job))
-        return false;
-    plan_clear(job);
-    job->place = PLACE_POOL;
-    return true;
-}
-
 static void pool_run(struct pool_job *pool_job)
 {
     struct job *job = (struct job *)((char *)pool_job - offsetof(struct job, pool_job));
@@ -189,18 +138,27 @@ static void job_to_pool(struct job *job)
     job_fail(job, &failure);
 }
 
-/* Who may not gets NotPermitted whether or not the object exists: these answers would tell. */
-static bool tells_of_the_index(enum failure_code code)
+/* Who may not gets NotPermitted whether or not the object exists: these answers would tell, and so would any that comes after a
+ * certificate was found. */
+static bool tells_of_the_index(const struct request *request, const struct failure *failure)
 {
-    return code == FAILURE_NOT_FOUND || code == FAILURE_CONFLICT;
+    return failure->code == FAILURE_NOT_FOUND || failure->code == FAILURE_CONFLICT || request->plan.subject_count > 0;
 }
 
 static void job_plan(struct job *job)
 {
     struct engine *engine = job->engine;
     struct failure failure = {0}, denial = {0};
+    if (job->refused && authorise_plan(&engine->world, &job->request, &denial)) {
+        job_fail(job, &denial);
+        return;
+    }
+    if (job->refused)
+        plan_clear(job); /* its hour has come meanwhile */
+    job->refused = false;
     enum plan_step step = job->request.operation->plan(&engine->world, &job->request, &failure);
-    if ((step != PLAN_FAILED || tells_of_the_index(failure.code)) && authorise_plan(&engine->world, &job->request, &denial)) {
+    bool tells = step != PLAN_FAILED || tells_of_the_index(&job->request, &failure);
+    if (tells && authorise_plan(&engine->world, &job->request, &denial)) {
         if (!job_to_naming(job))
             job_fail(job, &denial);
         return;
@@ -263,6 +221,8 @@ void engine_run(struct engine *engine)
         plan_ready(engine);
         engine->callbacks->rest(engine->context);
     }
+    if (engine->reload_wanted)
+        reload_when_quiet(engine); /* wanted in the last round: nothing else might come that looks again */
     engine->running = false;
     keeper_link_flush(engine->parts.link);
     submit_signed(engine);
@@ -277,6 +237,8 @@ static int job_decode(struct job *job, const char *text, size_t length, struct f
     json_t *introspection = NULL;
     if (message_parse_call(text, length, &job->message, failure))
         return -1;
+    if (job->message.upgrade)
+        return failure_set(failure, FAILURE_BAD_REQUEST, "upgrade", "no method of this interface changes the protocol");
     job->request.more = job->message.more;
     int answered = service_answer(&job->message, &introspection, failure);
     if (answered == 1)
@@ -307,12 +269,11 @@ void *engine_submit(struct engine *engine, void *caller, const struct peer *peer
         abort();
     }
     engine->vitals.requests++;
-    if (engine->under_way > (size_t)engine->parts.config->agent.queue) {
-        failure_set(&failure, FAILURE_BUSY, NULL, "%zu requests are under way already (queue=); try again", engine->under_way - 1);
-        job_finish(job, NULL, &failure);
-        return NULL;
-    }
     int decoded = job_decode(job, text, length, &failure);
+    /* Only now, because a oneway call must not be answered even so. */
+    if (!decoded && engine->under_way > (size_t)engine->parts.config->agent.queue)
+        decoded = failure_set(&failure, FAILURE_BUSY, NULL, "%zu requests are under way already (queue=); try again",
+                              engine->under_way - 1);
     if (decoded < 0)
         job_finish(job, NULL, &failure);
     if (decoded)
@@ -348,12 +309,17 @@ static void crl_store(void *context, struct change *settings, size_t count)
     committer_submit(engine->parts.committer, &engine->crl_commit);
 }
 
-static void crl_built(void *context)
+/* Whoever waits for a CRL looks again. */
+void crl_waiting_release(struct engine *engine)
 {
-    struct engine *engine = context;
     engine->version++;
     for (struct job *job; (job = list_pop(&engine->crl_waiting));)
         list_push(&engine->ready, job, PLACE_READY);
+}
+
+static void crl_built(void *context)
+{
+    crl_waiting_release(context);
 }
 
 static void crl_published(void *context)

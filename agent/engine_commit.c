@@ -43,15 +43,17 @@ void job_to_commit(struct job *job)
         job->changes[count++] = *plan->change;
     job->audit = job_audit(job, "done", NULL);
     job->commit = (struct commit){.owner = job, .changes = job->changes, .change_count = count, .audit = job->audit};
+    job->engine->urgent |= !plan->grant;
     list_push(&job->engine->signed_jobs, job, PLACE_SIGNED);
 }
 
-/* Hand over what is signed: at once where nothing more is on its way, else when it is worth a COMMIT. */
+/* Hand over what is signed: at once where nothing more is on its way, else when it is worth a COMMIT. A revocation waits for no keeper. */
 void submit_signed(struct engine *engine)
 {
     size_t more = keeper_link_under_way(engine->parts.link);
-    if (!engine->signed_jobs.count || (engine->signed_jobs.count < COMMIT_GROUP && more > 0))
+    if (!engine->signed_jobs.count || (engine->signed_jobs.count < COMMIT_GROUP && more > 0 && !engine->urgent))
         return;
+    engine->urgent = false;
     struct commit *first = NULL, **last = &first;
     for (struct job *job; (job = list_pop(&engine->signed_jobs));) {
         job->place = PLACE_COMMITTER;
@@ -159,6 +161,8 @@ void engine_keeper_state(struct engine *engine, const struct keeper_state *state
 {
     engine->version++;
     world_refresh(engine);
+    if (!keeper_link_is_open(engine->parts.link))
+        crl_waiting_release(engine); /* none will be built */
     if (state) {
         crl_publisher_poke(engine->publisher);
         return;

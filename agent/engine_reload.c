@@ -79,6 +79,7 @@ void reload_when_quiet(struct engine *engine)
             job_finish(job, NULL, &failure);
     }
     engine->callbacks->policy_changed(engine->context);
+    engine->callbacks->rest(engine->context);
 }
 
 void engine_reload(struct engine *engine)

@@ -30,6 +30,7 @@ struct job {
     uint64_t id;
     unsigned replans;
     bool named;             /* the peer's name has been looked up, for a refusal */
+    bool refused;           /* the plan that is there has been refused, and is to be again with that name */
     struct pool_job pool_job;
     struct commit commit;
     struct change changes[2];
@@ -66,6 +67,7 @@ struct engine {
     size_t window_size;
     uint64_t next_id;
     bool reload_wanted, running;
+    bool urgent;            /* among signed_jobs is one that did not come from the keeper, and must not wait for it */
     int64_t told_connections;
     uint64_t version;       /* of the world: moves with whatever a shared reply can tell */
     struct shared_reply shared[SHARED_REPLIES];
@@ -80,6 +82,7 @@ struct job *list_pop(struct job_list *list);
 void plan_clear(struct job *job); /* what the last plan holds outside the arena, so that it can be planned again or end */
 void job_free(struct job *job);
 void world_refresh(struct engine *engine);
+void crl_waiting_release(struct engine *engine);
 
 /* engine_reply.c */
 void job_finish(struct job *job, json_t *parameters, const struct failure *failure); /* the only way out: reply and free; takes over parameters */
@@ -92,6 +95,11 @@ void job_to_keeper(struct job *job);
 void job_to_commit(struct job *job);
 void submit_signed(struct engine *engine);
 int engine_on_committed(sd_event_source *source, int fd, uint32_t events, void *userdata);
+
+/* engine_refuse.c */
+void job_fail(struct job *job, const struct failure *failure); /* reply, and record it if a policy refused a change */
+void job_alarm(struct job *job);
+bool job_to_naming(struct job *job);
 
 /* engine_reload.c */
 void reload_when_quiet(struct engine *engine);

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +21,7 @@
 
 #include "agent/agent.h"
 #include "agent/log.h"
+#include "agent/user.h"
 
 enum { KEEPER_ARGUMENTS_MAX = 20, KEEPER_FD = 3, KEEPER_PAUSE_MS = 500, KEEPER_GOODBYE_MS = 5000 };
 
@@ -33,20 +33,6 @@ struct parent {
     bool hook_again, stopping;
     int status;             /* of the agent, as waitpid tells */
 };
-
-int user_find(const char *text, uid_t *uid, gid_t *gid)
-{
-    char *end;
-    errno = 0;
-    unsigned long number = strtoul(text, &end, 10);
-    bool is_number = *text && !*end && !errno && number < UINT32_MAX;
-    const struct passwd *entry = is_number ? getpwuid((uid_t)number) : getpwnam(text);
-    if (!entry && !is_number)
-        return -1;
-    *uid = entry ? entry->pw_uid : (uid_t)number;
-    *gid = entry ? entry->pw_gid : (gid_t)number;
-    return 0;
-}
 
 static int64_t clock_milliseconds(void)
 {

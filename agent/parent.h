@@ -20,7 +20,4 @@ int parent_run(const struct config *config);
 enum { PARENT_GONE = -2 };
 int parent_receive(int socket);
 
-/* A user= of the configuration, name or number: 0 or -1. gid is the user's primary group; for a bare number without an account the same number. */
-int user_find(const char *text, uid_t *uid, gid_t *gid);
-
 #endif

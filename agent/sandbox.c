@@ -145,7 +145,7 @@ static int seccomp_enter(struct failure *failure)
     for (size_t i = 0; !error && i < sizeof calls / sizeof calls[0]; i++)
         error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
     if (!error)
-        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0));
     if (!error)
         error = seccomp_load(filter);
     seccomp_release(filter);

@@ -33,6 +33,11 @@ static void resolve_done(struct pool_job *job)
 void connection_resolve(struct connection *connection)
 {
     const struct policy *policy = engine_policy(connection->server->engine);
+    if (!policy_wants_unit(policy) && connection->peer.pidfd >= 0) {
+        /* Half of all descriptors would be these. A later policy with unit= fits nobody who was connected before it: they connect again. */
+        close(connection->peer.pidfd);
+        connection->peer.pidfd = -1;
+    }
     if (!policy_wants_login(policy) && !policy_wants_unit(policy))
         return;
     connection->resolve = (struct pool_job){.run = resolve_run, .done = resolve_done};

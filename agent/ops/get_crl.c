@@ -16,7 +16,7 @@ enum { PIECE = 96 * 1024, PIECE_TEXT = PIECE / 3 * 4 + 1 };
 struct crl_reading {
     int fd;
     struct crl_status status;
-    int64_t sent;
+    int64_t sent, wanted; /* the revision that it must show at least */
     bool waited;
 };
 
@@ -27,11 +27,6 @@ static void crl_release(struct request *request)
         close(reading->fd);
 }
 
-static bool is_current(const struct world *world)
-{
-    return world->crl->built && world->crl->revision == store_revision(world->store) && world->now < world->crl->next_update;
-}
-
 static enum plan_step crl_plan(const struct world *world, struct request *request, struct failure *failure)
 {
     struct crl_reading *reading = request->stream_state;
@@ -39,10 +34,13 @@ static enum plan_step crl_plan(const struct world *world, struct request *reques
     if (!reading) {
         reading = arena_new(&request->arena, sizeof *reading);
         reading->fd = -1;
+        reading->wanted = store_revision(world->store);
         request->stream_state = reading;
         request->release = crl_release;
     }
-    if (!is_current(world) && can_build && !reading->waited) {
+    /* A build that was under way already may be too old; one that fails is not waited for again. */
+    bool enough = world->crl->built && world->crl->revision >= reading->wanted && world->now < world->crl->next_update;
+    if (!enough && can_build && !(reading->waited && world->crl->failure.code)) {
         reading->waited = true;
         return PLAN_AWAIT_CRL;
     }

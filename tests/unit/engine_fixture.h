@@ -24,6 +24,8 @@ struct caller {
     size_t count;
     json_t *replies[REPLIES_MAX];
     bool secret, done; /* the last reply was marked so; the caller may ask again */
+    uint64_t epoch;    /* of the page, when the last reply came */
+    const struct epoch *page;
     void *ticket;
 };
 
@@ -63,6 +65,7 @@ static inline void told_reply(void *caller_, const char *text, size_t length, bo
     }
     caller->secret = secret;
     caller->done = last;
+    caller->epoch = epoch_read(caller->page);
 }
 
 static inline void told_rest(void *context) { ((struct engine_fixture *)context)->rests++; }
@@ -304,6 +307,7 @@ static inline struct caller *submit(struct engine_fixture *fixture, size_t numbe
     struct caller *caller = &fixture->callers[number];
     char *body = json_dumps(parameters, JSON_COMPACT), *text = NULL;
     caller_clear(caller);
+    caller->page = fixture->epoch;
     int length = asprintf(&text, "{\"method\":\"io.mtlsd.Agent.%s\",\"parameters\":%s%s}", method, body, flags ? flags : "");
     ck_assert_int_gt(length, 0);
     caller->ticket = engine_submit(fixture->engine, caller, &fixture->peer, text, (size_t)length);
