@@ -71,7 +71,9 @@ wrong() {
 
 @test "a socket left behind by a killed agent is taken over" {
     agent_start
-    kill -KILL "$(pid_of agent)"
+    # All at once, so that none of them is left to tidy up.
+    # shellcheck disable=SC2046 # numbers
+    kill -KILL $(processes_of "$S")
     gone() { [ -z "$(processes_of "$S")" ]; }
     wait_until 10 gone
     [ -S "$S/agent.sock" ]

@@ -68,7 +68,7 @@ int main(void)
 EOF
     grep -q MTLS_VERSION_TEXT "$ROOT/include/mtls.h" || printf '#include <mtls.h>\nint main(void)\n{\n    return 0;\n}\n' >"$S/program.c"
     export PKG_CONFIG_SYSROOT_DIR=$S/root PKG_CONFIG_PATH=$S/root/usr/lib/here/pkgconfig
-    need plain-build plain_build_only
+    plain_build_only
     # shellcheck disable=SC2046 # words
     cc -o "$S/program" "$S/program.c" $(pkg-config --cflags --libs libmtls)
     LD_LIBRARY_PATH=$S/root/usr/lib/here "$S/program"

@@ -4,7 +4,11 @@
 load helper
 
 setup_file() {
-    house scripts
+    scratch scripts
+    ca_init
+    policy_open
+    agent_config <<<"crl-interval=1h" # so that no CRL is built between two looks at status
+    agent_start
     mkdir "$S/out"
 }
 teardown_file() { tear_down; }

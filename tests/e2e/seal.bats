@@ -67,7 +67,7 @@ teardown_file() { tear_down; }
 @test "the passphrase is nowhere in the agent: it goes to the keeper's own socket" {
     run -0 ctl unlock --passphrase-file "$S/pass"
     wait_until 10 state_is ready
-    need plain-build plain_build_only
+    plain_build_only
     need other-memory test -r "/proc/$(pid_of agent)/mem"
     for pid in $(processes_of "$S/mtlsd.conf"); do
         run ! python3 "$HERE/memory.py" "$pid" "correct horse battery staple"

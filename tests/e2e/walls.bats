@@ -20,7 +20,7 @@ teardown_file() {
 }
 setup() {
     need other-users can_be_others
-    need plain-build plain_build_only
+    plain_build_only
 }
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
