@@ -23,7 +23,7 @@ say        = $(if $(V),,@printf '  %-7s %s\n' '$1' '$(patsubst $(BUILD)/%,%,$2)'
 
 PKG_CONFIG ?= pkg-config
 pkg        = $(shell $(PKG_CONFIG) --libs $1 2>/dev/null)
-WARNINGS  := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wformat=2 -Wvla $(WERROR)
+WARNINGS  := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wformat=2 -Wvla -Wno-missing-field-initializers $(WERROR)
 MACHINE   := $(shell uname -m)
 HARDENING := -fstack-protector-strong -fstack-clash-protection $(if $(SAN),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3) \
              $(if $(filter x86_64,$(MACHINE)),-fcf-protection) $(if $(filter aarch64,$(MACHINE)),-mbranch-protection=standard)

@@ -29,6 +29,7 @@
 #include "agent/parent.h"
 #include "agent/sandbox.h"
 #include "agent/server.h"
+#include "agent/state.h"
 #include "agent/user.h"
 
 enum {
@@ -44,6 +45,7 @@ enum {
 struct agent {
     const struct config *config;
     int parent_fd, listen_fd;
+    int state_fd;           /* the state directory, locked: one agent on one index */
     const char *sandbox;
     char *database;
     sd_event *event;
@@ -256,7 +258,7 @@ static int prepare_process(struct agent *agent, struct failure *failure)
     sigaddset(&signals, SIGCHLD);
     sigaddset(&signals, SIGPIPE);
     sigprocmask(SIG_BLOCK, &signals, NULL);
-    if (open_socket(agent, failure) || epoch_open(agent->config->agent.epoch, &agent->epoch, failure))
+    if (state_lock(agent->config->agent.state, &agent->state_fd, failure) || open_socket(agent, failure) || epoch_open(agent->config->agent.epoch, &agent->epoch, failure))
         return -1;
     raise_descriptor_limit(agent->config);
     if (CRYPTO_secure_malloc_init(SECURE_HEAP, SECURE_HEAP_LEAST) != 1)
@@ -364,6 +366,8 @@ static void agent_close(struct agent *agent)
         close(agent->parent_fd);
     if (agent->listen_fd >= 0)
         close(agent->listen_fd);
+    if (agent->state_fd >= 0)
+        close(agent->state_fd);
 }
 
 static int agent_failed(const struct failure *failure)
@@ -375,7 +379,8 @@ static int agent_failed(const struct failure *failure)
 static int agent_live(struct agent *agent)
 {
     struct failure failure = {0};
-    if (prepare_process(agent, &failure) || authority_load(agent->config->agent.state, &agent->authority, &failure) < 0)
+    if (prepare_process(agent, &failure) || authority_load(agent->config->agent.state, &agent->authority, &failure) < 0 ||
+        (agent->authority && state_expect_index(agent->config->agent.state, agent->database, &failure)))
         return agent_failed(&failure);
     int error = add_sources(agent);
     if (error < 0) {
@@ -395,7 +400,7 @@ static int agent_live(struct agent *agent)
 
 int agent_run(const struct config *config, int parent_fd)
 {
-    struct agent agent = {.config = config, .parent_fd = parent_fd, .listen_fd = -1, .sandbox = "none"};
+    struct agent agent = {.config = config, .parent_fd = parent_fd, .listen_fd = -1, .state_fd = -1, .sandbox = "none"};
     int code = EX_OSERR;
     if (asprintf(&agent.database, "%s/index.db", config->agent.state) >= 0)
         code = agent_live(&agent);

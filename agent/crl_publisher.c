@@ -140,7 +140,8 @@ void crl_publisher_poke(struct crl_publisher *publisher)
         return;
     }
     publisher->status.built_at = now;
-    publisher->number = later(publisher->status.number, store_setting(publisher->store, "crl-number", 0)) + 1;
+    /* Never below the time: an index that had to be begun anew must not number its CRLs from 1 again (RFC 5280 section 5.2.3). */
+    publisher->number = later(later(publisher->status.number, store_setting(publisher->store, "crl-number", 0)) + 1, now);
     publisher->step = BUILD_NUMBERING;
     setting(&publisher->settings[0], "crl-number", publisher->number);
     publisher->callbacks->store(publisher->context, publisher->settings, 1);

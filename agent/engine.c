@@ -156,6 +156,7 @@ static void job_plan(struct job *job)
     if (job->refused)
         plan_clear(job); /* its hour has come meanwhile */
     job->refused = false;
+    job->generation = engine->vitals.policy_generation;
     enum plan_step step = job->request.operation->plan(&engine->world, &job->request, &failure);
     bool tells = step != PLAN_FAILED || tells_of_the_index(&job->request, &failure);
     if (tells && authorise_plan(&engine->world, &job->request, &denial)) {
@@ -215,14 +216,14 @@ void engine_run(struct engine *engine)
     engine->running = true;
     for (int round = 0; round < ROUNDS_MAX; round++) {
         if (engine->reload_wanted)
-            reload_when_quiet(engine);
+            reload_at_once(engine);
         if (engine->reload_wanted || !engine->ready.count)
             break;
         plan_ready(engine);
         engine->callbacks->rest(engine->context);
     }
     if (engine->reload_wanted)
-        reload_when_quiet(engine); /* wanted in the last round: nothing else might come that looks again */
+        reload_at_once(engine); /* wanted in the last round: nothing else might come that looks again */
     engine->running = false;
     keeper_link_flush(engine->parts.link);
     submit_signed(engine);
@@ -392,6 +393,12 @@ void engine_free(struct engine *engine)
 {
     if (!engine)
         return;
+    /* Records of refusals that were finished after the last turn of the loop are nobody's but ours; the others lie in jobs. */
+    for (struct commit *next, *list = committer_take(engine->parts.committer); list; list = next) {
+        next = list->next;
+        if (!list->owner)
+            refusals_commit_free(list);
+    }
     while (engine->jobs)
         job_free(engine->jobs);
     sd_event_source_disable_unref(engine->again);

@@ -64,7 +64,7 @@ void engine_caller_drained(struct engine *engine, void *ticket);
 /* The caller is gone: what it asked for is finished, but nobody is told. */
 void engine_caller_gone(struct engine *engine, void *ticket);
 
-/* Read policy and anchors again when nothing is under way (SIGHUP). */
+/* Read policy and anchors again (SIGHUP). */
 void engine_reload(struct engine *engine);
 /* Requests under way. */
 size_t engine_under_way(const struct engine *engine);

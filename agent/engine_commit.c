@@ -191,6 +191,12 @@ static void job_signed(struct job *job, struct keeper_packet *packet)
     row->der = job->request.der;
     row->der_length = job->request.der_length;
     struct failure failure;
+    if (job->generation != job->engine->vitals.policy_generation) {
+        /* Plan, authorise, sign and commit happen under one policy: this signature is dropped, and the new one asked. */
+        plan_clear(job);
+        list_push(&job->engine->ready, job, PLACE_READY);
+        return;
+    }
     if (certificate_fingerprint(row->der, row->der_length, row->fingerprint)) {
         failure_set(&failure, FAILURE_INTERNAL, NULL, "SHA-256 failed");
         job_finish(job, NULL, &failure);

@@ -55,14 +55,10 @@ static int reload_now(struct engine *engine, struct failure *failure)
     return 0;
 }
 
-/* All that is under way was planned under the old policy and ends under it; nothing new is planned meanwhile. */
-void reload_when_quiet(struct engine *engine)
+/* In force at once: what waits for the pool or the keeper is planned and authorised anew when its answer comes (see job_signed), what is with
+ * the committer was decided under the old policy and ends under it. So nobody waits for a reload, and a reload for nobody. */
+void reload_at_once(struct engine *engine)
 {
-    size_t parked = engine->ready.count + engine->reload_waiting.count + engine->crl_waiting.count;
-    for (const struct job *job = engine->jobs; job; job = job->next)
-        parked += job->place == PLACE_STREAM;
-    if (engine->under_way > parked)
-        return;
     struct failure failure = {0};
     engine->reload_wanted = false;
     bool good = !reload_now(engine, &failure);

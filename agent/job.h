@@ -29,6 +29,7 @@ struct job {
     const struct method_schema *schema;
     uint64_t id;
     unsigned replans;
+    int64_t generation;     /* of the policy that its plan was authorised under */
     bool named;             /* the peer's name has been looked up, for a refusal */
     bool refused;           /* the plan that is there has been refused, and is to be again with that name */
     struct pool_job pool_job;
@@ -102,6 +103,6 @@ void job_alarm(struct job *job);
 bool job_to_naming(struct job *job);
 
 /* engine_reload.c */
-void reload_when_quiet(struct engine *engine);
+void reload_at_once(struct engine *engine);
 
 #endif

@@ -18,6 +18,7 @@ enum {
     GROUP = 8,             /* packets a system call */
     BULK_MAX = 8,          /* packets of CRL entries queued here at once */
     RETRY_USEC = 200 * 1000,
+    DEADLINE_USEC = 20 * 1000 * 1000, /* for an answer to a grant: a keeper that is stuck is as good as dead */
 };
 
 struct packet {
@@ -33,7 +34,7 @@ struct packet_queue {
 
 struct keeper_link {
     sd_event *event;
-    sd_event_source *io, *retry;
+    sd_event_source *io, *retry, *deadline;
     const struct keeper_link_callbacks *callbacks;
     void *context;
     char *path;
@@ -72,11 +73,30 @@ static void link_lost(struct keeper_link *link, const char *why)
     link->fd = -1;
     link->known = false;
     link->unanswered = 0;
+    sd_event_source_set_enabled(link->deadline, SD_EVENT_OFF);
     queue_drop(&link->grants, link->grants.count);
     queue_drop(&link->bulk, link->bulk.count);
     link->callbacks->state(link->context, NULL);
     sd_event_source_set_time_relative(link->retry, RETRY_USEC);
     sd_event_source_set_enabled(link->retry, SD_EVENT_ONESHOT);
+}
+
+/* The clock runs while a grant is unanswered, and begins anew with each answer. */
+static void deadline_set(struct keeper_link *link)
+{
+    if (link->unanswered)
+        sd_event_source_set_time_relative(link->deadline, DEADLINE_USEC);
+    sd_event_source_set_enabled(link->deadline, link->unanswered ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+}
+
+static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    struct keeper_link *link = userdata;
+    (void)source, (void)usec;
+    if (link->fd >= 0 && link->unanswered)
+        link_lost(link, "it has not answered for 20 seconds");
+    link->callbacks->rest(link->context);
+    return 0;
 }
 
 static void link_answer(struct keeper_link *link, struct keeper_packet *packet)
@@ -124,6 +144,8 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
     if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
         while (more == 1)
             more = link_receive(link);
+    if (more >= 0)
+        deadline_set(link);
     if (more >= 0)
         keeper_link_flush(link);
     link->callbacks->rest(link->context);
@@ -193,6 +215,10 @@ int keeper_link_new(sd_event *event, const char *path, const struct keeper_link_
     link->buffers = malloc(GROUP * sizeof *link->buffers);
     int error = (path && !link->path) || !link->buffers ? -ENOMEM :
                 sd_event_add_time_relative(event, &link->retry, CLOCK_MONOTONIC, 0, 0, on_retry, link);
+    if (error >= 0)
+        error = sd_event_add_time_relative(event, &link->deadline, CLOCK_MONOTONIC, DEADLINE_USEC, 0, on_deadline, link);
+    if (error >= 0)
+        error = sd_event_source_set_enabled(link->deadline, SD_EVENT_OFF);
     if (error < 0) {
         keeper_link_free(link);
         errno = -error;
@@ -208,6 +234,7 @@ void keeper_link_free(struct keeper_link *link)
         return;
     sd_event_source_disable_unref(link->io);
     sd_event_source_disable_unref(link->retry);
+    sd_event_source_disable_unref(link->deadline);
     if (link->fd >= 0)
         close(link->fd);
     queue_drop(&link->grants, link->grants.count);
@@ -283,7 +310,7 @@ void keeper_link_flush(struct keeper_link *link)
 {
     if (link->fd < 0 || !link->known)
         return;
-    bool had_bulk = link->bulk.count > 0;
+    bool had_bulk = link->bulk.count > 0, idle = !link->unanswered;
     int sent = 1, bulk = 1;
     while (sent > 0 || bulk > 0) {
         sent = queue_send(link, &link->grants, GRANT_WINDOW - link->unanswered);
@@ -292,6 +319,8 @@ void keeper_link_flush(struct keeper_link *link)
         if (bulk < 0)
             break;
     }
+    if (idle && link->unanswered)
+        deadline_set(link);
     sd_event_source_set_io_events(link->io, sent < 0 || bulk < 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
     if (had_bulk && keeper_link_has_room(link))
         link->callbacks->room(link->context);

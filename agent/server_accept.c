@@ -52,7 +52,9 @@ static void refuse(int fd, const char *why)
     size_t length;
     failure_set(&failure, FAILURE_BUSY, NULL, "%s; try again", why);
     char *text = message_format_failure(&failure, &length);
-    if (text && send(fd, text, length + 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+    struct iovec parts[] = {{text, length}, {(char *)"", 1}}; /* the text has no NUL of its own */
+    const struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    if (text && sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
         log_message(LOG_DEBUG, "a refused connection could not be told why: %s", strerror(errno));
     message_text_free(text, length);
     close(fd);

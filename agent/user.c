@@ -19,7 +19,8 @@ int user_find(const char *text, uid_t *uid, gid_t *gid)
     char *end;
     errno = 0;
     unsigned long number = strtoul(text, &end, 10);
-    bool is_number = *text && !*end && !errno && number < UINT32_MAX;
+    /* strtoul(3) takes blanks and a sign, and "-18446744073709551615" for 1. */
+    bool is_number = *text >= '0' && *text <= '9' && !*end && !errno && number < UINT32_MAX;
     const struct passwd *entry = is_number ? getpwuid((uid_t)number) : getpwnam(text);
     if (!entry && !is_number)
         return -1;

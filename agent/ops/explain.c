@@ -131,8 +131,10 @@ static enum plan_step explain_plan(const struct world *world, struct request *re
     }
     if (explaining->issuing)
         issuing_release(request);
-    if (explain_plan_of(world, request, explaining, failure))
+    if (explain_plan_of(world, request, explaining, failure)) {
+        request->plan.what = "explain"; /* a refusal repeats what was asked, not what was found */
         return PLAN_FAILED;
+    }
     request->plan.subjects = subject;
     request->plan.subject_count = 1;
     request->plan.what = "explain";

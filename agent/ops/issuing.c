@@ -56,9 +56,8 @@ int issuing_csr(struct request *request, struct issuing *issuing, const char *te
 /* A label or request id: printable, so that tables and logs stay whole. */
 static int check_text(const char *text, const char *field, struct failure *failure)
 {
-    for (const char *p = text; p && *p; p++)
-        if ((unsigned char)*p < 0x20 || *p == 0x7f)
-            return failure_set(failure, FAILURE_BAD_REQUEST, field, "control characters are not allowed in it");
+    if (text && !text_is_clean(text, strlen(text)))
+        return failure_set(failure, FAILURE_BAD_REQUEST, field, "control characters and changes of direction are not allowed in it");
     return 0;
 }
 

@@ -71,7 +71,7 @@ enum plan_step {
     PLAN_READY = 0,
     PLAN_WORK,     /* authorise, run request->work on the pool, plan again */
     PLAN_AWAIT_CRL, /* plan again when a CRL has been built */
-    PLAN_RELOAD,   /* authorise, read the policy again when nothing is under way, then reply */
+    PLAN_RELOAD,   /* authorise, read the policy again, then reply */
 };
 
 /* What would happen. Everything lives in the request's arena. */

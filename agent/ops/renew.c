@@ -74,9 +74,13 @@ static int renew_begin(const struct world *world, struct request *request, struc
 
 static enum plan_step renew_plan(const struct world *world, struct request *request, struct failure *failure)
 {
+    const struct renew_call *call = request->call;
     if (!request->work_state && renew_begin(world, request, failure))
         return PLAN_FAILED;
-    return issuing_plan(world, request, request->work_state, failure);
+    enum plan_step step = issuing_plan(world, request, request->work_state, failure);
+    /* A refusal repeats what was asked, not what was found. */
+    request->plan.what = call->name ? call->name : arena_format(&request->arena, "serial %s", call->serial);
+    return step;
 }
 
 OPERATION(Renew, POLICY_ISSUE, .change = true, .plan = renew_plan, .reply = issuing_reply);

@@ -9,7 +9,7 @@ varlinkctl_install() {
     [ -x "$tree/usr/bin/varlinkctl" ] && return 0
     mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep '/debian/*$' | head -n 1)
     rm -rf "$tree.new"
-    mmdebstrap --quiet --mode="$([ "$(id -u)" = 0 ] && echo root || echo unshare)" --variant=extract --include=systemd trixie "$tree.new" \
+    mmdebstrap --quiet --mode="$([ "$(id -u)" = 0 ] && echo root || echo chrootless)" --variant=extract --include=systemd trixie "$tree.new" \
         "${mirror:-http://deb.debian.org/debian}" >"$BUILD/trixie.log" 2>&1 || { cat "$BUILD/trixie.log"; return 1; }
     mv -T "$tree.new" "$tree" || [ -x "$tree/usr/bin/varlinkctl" ]
 }

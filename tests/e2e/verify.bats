@@ -71,7 +71,10 @@ EOF
     ctl issue ghost --out "$S"
     agent_stop
     cp -r "$S/state" "$S/state.full"
-    rm "$S"/state/*.db* 2>/dev/null || rm "$S"/state/index* "$S"/state/*.sqlite* 2>/dev/null || true
+    rm "$S"/state/index.db*
+    run -71 "$BIN/mtlsd" --config "$S/mtlsd.conf" # not in silence
+    contains "$output" "index.db is missing"
+    rm "$S"/state/ca.der
     agent_start
     run -1 ctl --json verify "$S/ghost.crt"
     equals "$(json valid <<<"$output")" false

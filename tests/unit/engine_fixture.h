@@ -244,7 +244,8 @@ static inline void keeper_come(struct engine_fixture *fixture, bool open)
 
 /* --- life -------------------------------------------------------------------------------------------------- */
 
-static inline void engine_begin(struct engine_fixture *fixture, const char *policy, const char *more)
+/* Everything but the engine. */
+static inline void engine_prepare(struct engine_fixture *fixture, const char *policy, const char *more)
 {
     char path[100];
     memset(fixture, 0, sizeof *fixture);
@@ -257,22 +258,32 @@ static inline void engine_begin(struct engine_fixture *fixture, const char *poli
     snprintf(path, sizeof path, "%s/epoch", fixture->base.directory);
     ck_assert_int_eq(epoch_open(path, &fixture->epoch, &fixture->base.failure), 0);
     keeper_come(fixture, true);
+}
+
+static inline void engine_make(struct engine_fixture *fixture, const struct engine_callbacks *callbacks, void *context)
+{
     const struct engine_parts parts = {
         .event = fixture->event, .config = fixture->base.config, .authority = fixture->base.authority, .pool = fixture->pool,
         .epoch = fixture->epoch, .committer = fixture->base.committer, .store = fixture->base.store, .policy = fixture->base.policy,
         .anchors = fixture->base.anchors, .link = fixture->link, .sandbox = "none", .database = fixture->base.database};
     fixture->base.policy = NULL; /* taken over */
     fixture->base.anchors = NULL;
-    ck_assert_int_eq(engine_new(&parts, &engine_told, fixture, &fixture->engine), 0);
+    ck_assert_int_eq(engine_new(&parts, callbacks, context, &fixture->engine), 0);
+}
+
+static inline void engine_settle(struct engine_fixture *fixture)
+{
+    engine_start(fixture->engine);
+    UNTIL(fixture, crl_publisher_status(fixture->engine->publisher)->built);
+    settle(fixture);
 }
 
 /* With the first CRL built, so that nothing goes on by itself. */
 static inline void engine_begin_quiet(struct engine_fixture *fixture, const char *policy, const char *more)
 {
-    engine_begin(fixture, policy, more);
-    engine_start(fixture->engine);
-    UNTIL(fixture, crl_publisher_status(fixture->engine->publisher)->built);
-    settle(fixture);
+    engine_prepare(fixture, policy, more);
+    engine_make(fixture, &engine_told, fixture);
+    engine_settle(fixture);
 }
 
 static inline void caller_clear(struct caller *caller)

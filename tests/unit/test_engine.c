@@ -571,7 +571,7 @@ END_TEST
 
 /* --- reload ------------------------------------------------------------------------------------------------ */
 
-START_TEST(a_reload_waits_for_what_is_under_way)
+START_TEST(a_reload_waits_for_nobody_and_what_is_at_the_keeper_is_asked_anew)
 {
     engine_begin_quiet(&fixture, everything, NULL);
     fixture.keeper.hold = true;
@@ -580,17 +580,16 @@ START_TEST(a_reload_waits_for_what_is_under_way)
     uint64_t epoch = epoch_read(fixture.epoch);
     world_write_policy(&fixture.base, "use required permit\nissue required deny\n");
     engine_reload(fixture.engine);
-    struct caller *after = sign(1, "bob");
-    settle(&fixture);
-    ck_assert_uint_eq(fixture.reloads, 0);
-    ck_assert(!before->done && !after->done);
-    keeper_release(&fixture, 1);
-    UNTIL(&fixture, before->done && after->done);
-    ck_assert_str_eq(error_of(before), ""); /* planned, signed and committed under one policy */
-    ck_assert_str_eq(error_of(after), "NotPermitted");
     ck_assert_uint_eq(fixture.reloads, 1);
     ck_assert_int_eq(engine_vitals(fixture.engine)->policy_generation, 2);
     ck_assert_uint_ne(epoch_read(fixture.epoch), epoch);
+    struct caller *after = sign(1, "bob");
+    UNTIL(&fixture, after->done); /* though the keeper still holds the other one */
+    ck_assert_str_eq(error_of(after), "NotPermitted");
+    ck_assert(!before->done);
+    keeper_release(&fixture, 1);
+    UNTIL(&fixture, before->done);
+    ck_assert_str_eq(error_of(before), "NotPermitted"); /* planned, signed and committed under one policy, or not at all */
     engine_end(&fixture);
 }
 END_TEST
@@ -703,8 +702,7 @@ END_TEST
 static void begin_with_rows(size_t count)
 {
     engine_begin_quiet(&fixture, everything, NULL);
-    for (size_t i = 0; i < count; i++)
-        world_insert(&fixture.base, 1000 + i, "alice", "DNS:alice", "client");
+    world_insert_many(&fixture.base, 1000, count, "alice", "DNS:alice", "client");
 }
 
 static size_t told_rows(const struct caller *caller)
@@ -840,7 +838,7 @@ START_TEST(a_build_that_is_too_old_is_not_enough)
     const struct keeper_packet again = {.type = KEEPER_CRL_BEGIN, .id = KEEPER_LINK_BULK_ID | (uint64_t)(number + 1)};
     keeper_answer_crl(&fixture, &again);
     UNTIL(&fixture, asked->done);
-    ck_assert_int_eq(crl_number(asked), number + 2);
+    ck_assert_int_ge(crl_number(asked), number + 2);
     engine_end(&fixture);
 }
 END_TEST
@@ -877,8 +875,7 @@ START_TEST(an_engine_can_end_with_anything_under_way)
 {
     engine_begin_quiet(&fixture, everything, NULL);
     world_insert(&fixture.base, 1, "alice", "DNS:alice", "client");
-    for (size_t i = 0; i < 120; i++)
-        world_insert(&fixture.base, 10 + i, "many", "DNS:alice", "client");
+    world_insert_many(&fixture.base, 10, 120, "many", "DNS:alice", "client");
     fixture.keeper.hold = true;
     sign(0, "alice");
     for (size_t i = 1; i < 10; i++)
@@ -902,7 +899,7 @@ UNIT_MAIN("engine", a_signed_request_is_stored_and_answered, an_issued_key_trave
           a_oneway_call_is_never_answered, past_the_queue_it_is_busy, past_the_pool_it_is_busy,
           refused_changes_are_recorded_in_bounded_number, a_bad_value_is_no_way_around_the_policy,
           a_revocation_bumps_the_epoch_before_it_is_answered, a_revocation_by_name_is_planned_again_where_one_more_appeared,
-          a_revocation_of_one_is_not_quietly_one_of_two, a_reload_waits_for_what_is_under_way, a_bad_policy_leaves_the_old_one_in_force,
+          a_revocation_of_one_is_not_quietly_one_of_two, a_reload_waits_for_nobody_and_what_is_at_the_keeper_is_asked_anew, a_bad_policy_leaves_the_old_one_in_force,
           after_a_reload_callers_are_served_on, a_shared_answer_is_fresh_after_a_change, a_shared_answer_is_not_for_everybody,
           a_certificate_that_we_never_issued_is_an_alarm, a_stream_goes_on_as_fast_as_it_is_read,
           without_more_there_is_one_page_and_where_to_go_on, a_reader_who_leaves_ends_the_stream, a_slow_reader_holds_nobody_up,

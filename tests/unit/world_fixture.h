@@ -139,28 +139,39 @@ static inline struct serial serial_of(uint64_t number)
     return serial;
 }
 
-/* One more certificate in the index, issued behind the agent's back: SANs one a line. Waits until it is durable. */
-static inline struct serial world_insert(struct world_fixture *fixture, uint64_t number, const char *name, const char *sans,
-                                         const char *profile)
+/* `count` certificates more in the index, issued behind the agent's back, with serials from `number` on: SANs one a line. Waits until they
+ * are durable. */
+static inline void world_insert_many(struct world_fixture *fixture, uint64_t number, size_t count, const char *name, const char *sans,
+                                     const char *profile)
 {
     static const uint8_t der[4] = {0x30, 2, 5, 0};
     int64_t now = time(NULL);
-    struct change change = {.kind = CHANGE_INSERT};
-    change.u.insert = (struct certificate_row){
-        .serial = serial_of(number), .fingerprint = {(uint8_t)number, 1}, .der = der, .der_length = sizeof der, .name = name, .subject = name,
-        .sans = sans, .label = "", .profile = profile, .service = "default", .request_id = "", .not_before = now - 60,
-        .not_after = now + WORLD_DAY, .issued_at = now, .requester_uid = 0, .purposes = 3, .reason = -1, .last_service = "",
-        .last_address = ""};
-    struct commit commit = {.changes = &change, .change_count = 1};
+    struct change *changes = calloc(count, sizeof *changes);
+    for (size_t i = 0; i < count; i++) {
+        changes[i].kind = CHANGE_INSERT;
+        changes[i].u.insert = (struct certificate_row){
+            .serial = serial_of(number + i), .fingerprint = {(uint8_t)number, 1}, .der = der, .der_length = sizeof der, .name = name,
+            .subject = name, .sans = sans, .label = "", .profile = profile, .service = "default", .request_id = "",
+            .not_before = now - 60, .not_after = now + WORLD_DAY, .issued_at = now, .requester_uid = 0, .purposes = 3, .reason = -1,
+            .last_service = "", .last_address = ""};
+    }
+    struct commit commit = {.changes = changes, .change_count = count};
     committer_submit(fixture->committer, &commit);
-    struct pollfd ready = {.fd = committer_fd(fixture->committer), .events = POLLIN};
-    while (!commit.outcome) {
+    for (struct commit *list = NULL; !list;) {
+        struct pollfd ready = {.fd = committer_fd(fixture->committer), .events = POLLIN};
         ck_assert_int_eq(poll(&ready, 1, 20000), 1);
-        struct commit *list = committer_take(fixture->committer);
+        list = committer_take(fixture->committer);
         ck_assert(!list || list == &commit);
     }
     ck_assert_msg(commit.outcome == COMMIT_DONE, "%s", commit.failure.reason);
-    return change.u.insert.serial;
+    free(changes);
+}
+
+static inline struct serial world_insert(struct world_fixture *fixture, uint64_t number, const char *name, const char *sans,
+                                         const char *profile)
+{
+    world_insert_many(fixture, number, 1, name, sans, profile);
+    return serial_of(number);
 }
 
 static inline const char *serial_text(struct serial serial)
