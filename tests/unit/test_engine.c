@@ -827,18 +827,19 @@ START_TEST(a_build_that_is_too_old_is_not_enough)
     fixture.keeper.silent_crl = true;
     call(&fixture, 1, "Revoke", json_pack("{s:s}", "serial", first));
     /* The build for the first has read its entries when the second is revoked; the keeper takes its time. */
-    UNTIL(&fixture, store_setting(fixture.base.store, "crl-number", 0) == number + 1);
+    UNTIL(&fixture, store_setting(fixture.base.store, "crl-number", 0) > number);
     settle(&fixture);
+    int64_t building = store_setting(fixture.base.store, "crl-number", 0);
     call(&fixture, 1, "Revoke", json_pack("{s:s}", "serial", second));
     struct caller *asked = submit(&fixture, 2, "GetCRL", json_object(), NULL);
     engine_run(fixture.engine);
     settle(&fixture);
     ck_assert(!asked->done);
     fixture.keeper.silent_crl = false;
-    const struct keeper_packet again = {.type = KEEPER_CRL_BEGIN, .id = KEEPER_LINK_BULK_ID | (uint64_t)(number + 1)};
+    const struct keeper_packet again = {.type = KEEPER_CRL_BEGIN, .id = KEEPER_LINK_BULK_ID | (uint64_t)building};
     keeper_answer_crl(&fixture, &again);
     UNTIL(&fixture, asked->done);
-    ck_assert_int_ge(crl_number(asked), number + 2);
+    ck_assert_int_gt(crl_number(asked), building);
     engine_end(&fixture);
 }
 END_TEST
