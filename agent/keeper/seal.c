@@ -166,10 +166,10 @@ int seal_open(const uint8_t *file, size_t file_length, const uint8_t *secret, si
                                                    file_length - SEAL_HEADER_SIZE, file, SEAL_HEADER_SIZE,
                                                    header.nonce, key)) {
         memory_free(out);
-        return failure_set(failure, FAILURE_NOT_PERMITTED, NULL, "%s does not open ca.key, or the file was altered",
-                           header.method == SEAL_PASSPHRASE ? "this passphrase"
-                           : header.method == SEAL_SECRET   ? "this secret"
-                                                            : "no secret");
+        return failure_set(failure, FAILURE_NOT_PERMITTED, NULL, "%s",
+                           header.method == SEAL_PASSPHRASE ? "this passphrase does not open ca.key, or the file was altered"
+                           : header.method == SEAL_SECRET   ? "this secret does not open ca.key, or the file was altered"
+                                                            : "ca.key was altered; restore it from a backup");
     }
     *contents = out;
     *length = size;

@@ -594,6 +594,24 @@ START_TEST(a_reload_waits_for_nobody_and_what_is_at_the_keeper_is_asked_anew)
 }
 END_TEST
 
+START_TEST(what_is_with_the_committer_ends_under_the_old_policy)
+{
+    fault_vfs_install();
+    engine_begin_quiet(&fixture, everything, NULL);
+    fault_delay = SLOW_DISK;
+    struct caller *before = sign(0, "alice");
+    UNTIL(&fixture, committing());
+    world_write_policy(&fixture.base, "use required permit\nissue required deny\n");
+    engine_reload(fixture.engine);
+    ck_assert_uint_eq(fixture.reloads, 1);
+    fault_delay = 0;
+    UNTIL(&fixture, before->done);
+    ck_assert_str_eq(error_of(before), "");
+    ck_assert_int_eq(rows_of(&fixture, "alice"), 1);
+    engine_end(&fixture);
+}
+END_TEST
+
 START_TEST(a_bad_policy_leaves_the_old_one_in_force)
 {
     engine_begin_quiet(&fixture, everything, NULL);
@@ -900,7 +918,8 @@ UNIT_MAIN("engine", a_signed_request_is_stored_and_answered, an_issued_key_trave
           a_oneway_call_is_never_answered, past_the_queue_it_is_busy, past_the_pool_it_is_busy,
           refused_changes_are_recorded_in_bounded_number, a_bad_value_is_no_way_around_the_policy,
           a_revocation_bumps_the_epoch_before_it_is_answered, a_revocation_by_name_is_planned_again_where_one_more_appeared,
-          a_revocation_of_one_is_not_quietly_one_of_two, a_reload_waits_for_nobody_and_what_is_at_the_keeper_is_asked_anew, a_bad_policy_leaves_the_old_one_in_force,
+          a_revocation_of_one_is_not_quietly_one_of_two, a_reload_waits_for_nobody_and_what_is_at_the_keeper_is_asked_anew,
+          what_is_with_the_committer_ends_under_the_old_policy, a_bad_policy_leaves_the_old_one_in_force,
           after_a_reload_callers_are_served_on, a_shared_answer_is_fresh_after_a_change, a_shared_answer_is_not_for_everybody,
           a_certificate_that_we_never_issued_is_an_alarm, a_stream_goes_on_as_fast_as_it_is_read,
           without_more_there_is_one_page_and_where_to_go_on, a_reader_who_leaves_ends_the_stream, a_slow_reader_holds_nobody_up,
