@@ -83,7 +83,7 @@ wrong() {
 }
 
 @test "a socket passed by a service manager is used (LISTEN_FDS)" {
-    python3 - "$BIN/mtlsd" "$S" <<'EOF' 3>&- &
+    command python3 - "$BIN/mtlsd" "$S" <<'EOF' 3>&- &
 import os, socket, sys
 path = sys.argv[2] + "/passed.sock"
 listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -112,7 +112,7 @@ listener.bind(scratch + "/notify")
 os.chmod(scratch + "/notify", 0o666)
 listener.settimeout(15)
 process = subprocess.Popen([sys.argv[1], "--config", scratch + "/mtlsd.conf"], env={**os.environ, "NOTIFY_SOCKET": scratch + "/notify"},
-                           stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                           stdin=subprocess.DEVNULL, stderr=open(scratch + "/notify.log", "w"))
 said = ""
 def until(word):
     global said
@@ -130,5 +130,6 @@ try:
 finally:
     if process.poll() is None:
         process.kill()
+    print(open(scratch + "/notify.log").read())
 EOF
 }

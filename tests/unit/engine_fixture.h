@@ -9,6 +9,7 @@
 #define MTLSD_TESTS_UNIT_ENGINE_FIXTURE_H
 
 #include <sodium.h>
+#include <sqlite3.h>
 #include <sys/socket.h>
 
 #include "agent/job.h"
@@ -382,6 +383,50 @@ static inline int64_t rows_of(struct engine_fixture *fixture, const char *name)
 {
     const struct certificate_filter filter = {.name = name, .requester_uid = -1};
     return store_select(fixture->base.store, &filter, NULL, 100000, false, visit_nothing, NULL, &fixture->base.failure);
+}
+
+static inline bool committing(struct engine_fixture *fixture)
+{
+    return committer_is_committing(fixture->base.committer);
+}
+
+static inline struct committer_counters counters(struct engine_fixture *fixture)
+{
+    struct committer_counters now;
+    committer_read_counters(fixture->base.committer, &now);
+    return now;
+}
+
+static inline struct caller *sign(struct engine_fixture *fixture, size_t number, const char *name)
+{
+    struct caller *caller = submit(fixture, number, "Sign", sign_parameters(name), NULL);
+    engine_run(fixture->engine);
+    return caller;
+}
+
+static inline struct caller *sign_and_wait(struct engine_fixture *fixture, size_t number, const char *name)
+{
+    struct caller *caller = sign(fixture, number, name);
+    UNTIL(fixture, caller->done);
+    return caller;
+}
+
+static inline int64_t audit_records(struct engine_fixture *fixture)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *statement = NULL;
+    ck_assert_int_eq(sqlite3_open(fixture->base.database, &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_prepare_v2(db, "SELECT count(*) FROM audit", -1, &statement, NULL), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_step(statement), SQLITE_ROW);
+    int64_t number = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+    return number;
+}
+
+static inline int64_t status_number(struct engine_fixture *fixture, const char *member)
+{
+    return json_integer_value(json_object_get(answer_of(call(fixture, 200, "Status", json_object())), member));
 }
 
 #endif
