@@ -44,9 +44,12 @@ static int64_t clock_milliseconds(void)
 /* In a fresh child, before exec: nothing of ours goes along but `keep`, as descriptor KEEPER_FD. */
 static void child_prepare(int keep)
 {
+    static const char *const ours[] = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"};
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
+    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
+        unsetenv(ours[i]); /* a keeper that says READY=1 would say it for the agent */
     if (keep >= 0 && dup2(keep, KEEPER_FD) < 0)
         _exit(71);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
